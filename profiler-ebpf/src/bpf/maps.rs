@@ -1,0 +1,103 @@
+//! Maps and read-only globals. Sizes are defaults; userspace may set others before loading.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf, StackTrace},
+};
+use profiler_ebpf::{
+    CONTAINER_ID_LEN, SYSCALL_SLOTS,
+    call::Call,
+    config, control, fields,
+    record::{CapKey, Count, NAMES_MAX, STRING_MAX, Subject, WriteKey, WriteRecord},
+    register, stat,
+};
+
+/// Offsets of kernel fields, see [`profiler_ebpf::fields`].
+#[unsafe(no_mangle)]
+pub static FIELDS: [u32; fields::COUNT] = [0; fields::COUNT];
+
+/// Offsets in `struct pt_regs`, see [`register`].
+#[unsafe(no_mangle)]
+pub static REGISTERS: [u32; register::LEN] = [0; register::LEN];
+
+/// See [`config`].
+#[unsafe(no_mangle)]
+pub static CONFIG: [u32; config::LEN] = [0; config::LEN];
+
+/// Descriptors by system-call number.
+#[unsafe(no_mangle)]
+pub static CALLS: [Call; SYSCALL_SLOTS] = [Call::NONE; SYSCALL_SLOTS];
+
+/// First sights, to userspace.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+
+/// Container ids (hexadecimal text) whose cgroups are to be followed once they appear.
+#[map]
+pub static WANTED: HashMap<[u8; CONTAINER_ID_LEN], u32> = HashMap::with_max_entries(256, 0);
+
+/// Cgroups (by id) that are followed, with their slot.
+#[map]
+pub static FOLLOWED: HashMap<u64, u32> = HashMap::with_max_entries(4096, 0);
+
+/// Processes (by tgid) that belong to a subject.
+#[map]
+pub static SUBJECTS: HashMap<u32, Subject> = HashMap::with_max_entries(16_384, 0);
+
+/// Operations seen, with their counts.
+#[map]
+pub static WRITES: HashMap<WriteKey, Count> = HashMap::with_max_entries(65_536, 0);
+
+/// Capability checks seen, with their counts.
+#[map]
+pub static CAPS: HashMap<CapKey, Count> = HashMap::with_max_entries(4096, 0);
+
+/// Kernel stacks of capability checks.
+#[map]
+pub static STACKS: StackTrace = StackTrace::with_max_entries(2048, 0);
+
+/// See [`stat`].
+#[map]
+pub static STATS: Array<u64> = Array::with_max_entries(stat::COUNT, 0);
+
+/// See [`control`].
+#[map]
+pub static CONTROL: Array<u32> = Array::with_max_entries(control::LEN, 0);
+
+/// Where a record is put together: too large for the stack of 512 bytes.
+#[repr(C)]
+pub struct Scratch {
+    /// The record's head; the names follow without a gap.
+    pub head: WriteRecord,
+    /// The names, and room for one string behind them so that every bounded copy stays inside.
+    pub names: [u8; NAMES_MAX + STRING_MAX],
+    /// Strings as read from the subject, with room for a word of zeroes behind.
+    pub strings: [[u8; STRING_MAX + 8]; 2],
+    /// Bytes of `strings` in use, NUL included.
+    pub lengths: [u64; 2],
+    /// The system call's arguments.
+    pub args: [u64; 8],
+    /// Bytes of `names` in use.
+    pub used: u64,
+    /// The walk's current dentry.
+    pub dentry: u64,
+    /// The walk's current `struct mount`.
+    pub mount: u64,
+}
+
+/// One scratch area for each program that needs one. A program does not interrupt itself on one CPU (the kernel
+/// refuses and counts it: `recursion_misses`), but others may.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(scratch::COUNT, 0);
+
+/// Indices into [`SCRATCH`].
+pub mod scratch {
+    /// System calls.
+    pub const SYSCALL: u32 = 0;
+    /// Executions.
+    pub const EXEC: u32 = 1;
+    /// New cgroups.
+    pub const CGROUP: u32 = 2;
+    /// Their number.
+    pub const COUNT: u32 = 3;
+}

@@ -1,0 +1,9 @@
+//! The logic, once; the programs in `main.rs` only attach it.
+
+pub mod capability;
+pub mod count;
+pub mod kernel;
+pub mod lifecycle;
+pub mod maps;
+pub mod name;
+pub mod syscall;

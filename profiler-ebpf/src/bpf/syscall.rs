@@ -1,0 +1,469 @@
+//! "A system call exited": which operation it was, on what, with what outcome.
+//!
+//! The cheapest tests come first: the number, the flags of an open, the process; then the key, and only at a first
+//! sight the walk and the record.
+
+use core::{ffi::c_void, mem::size_of, ptr};
+
+use aya_ebpf::helpers::generated as helper;
+use profiler_ebpf::{
+    SYSCALL_SLOTS,
+    call::{NO_ARG, form, op},
+    config, fields,
+    record::{Count, NAMES_MAX, Name, STRING_MAX, Subject, WriteKey, WriteRecord, kind, scope},
+    register, stat,
+};
+
+use super::{
+    count::{Sight, bump, first_or_again, lost},
+    kernel::{
+        current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, setting, typed_register,
+    },
+    maps::{CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
+    name::{hash, keep_string, length, path_at, read_string, walk},
+};
+
+const AT_FDCWD: i32 = -100;
+const AT_REMOVEDIR: u64 = 0x200;
+const AT_EMPTY_PATH: u64 = 0x1000;
+
+// The flags of open that matter, the same on x86-64 and arm64 but for O_DIRECTORY, which is not looked at
+// (Linux include/uapi/asm-generic/fcntl.h).
+const O_ACCMODE: u64 = 0o3;
+const O_CREAT: u64 = 0o100;
+const O_TRUNC: u64 = 0o1000;
+const O_PATH: u64 = 0o10_000_000;
+const O_TMPFILE: u64 = 0o20_000_000;
+
+/// `FMODE_CREATED`, set where an open created the file (Linux 4.19, include/linux/fs.h).
+const FMODE_CREATED: u32 = 0x10_0000;
+
+/// Error numbers from here on are the kernel's own (ERESTARTSYS and such): the call will be made again.
+const ERESTARTSYS: i64 = 512;
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// A descriptor of the table, unpacked from one load.
+#[derive(Clone, Copy)]
+struct Descriptor(u64, u16);
+
+impl Descriptor {
+    #[inline(always)]
+    fn of(number: u64) -> Self {
+        let calls = ptr::addr_of!(CALLS).cast::<u64>();
+        Self(unsafe { ptr::read_volatile(calls.add(number as usize & (SYSCALL_SLOTS - 1))) }, number as u16)
+    }
+    #[inline(always)]
+    fn byte(self, index: u32) -> u8 {
+        (self.0 >> (index * 8)) as u8
+    }
+    #[inline(always)]
+    fn op(self) -> u8 {
+        self.byte(0)
+    }
+    #[inline(always)]
+    fn form(self) -> u8 {
+        self.byte(1)
+    }
+    #[inline(always)]
+    fn dirfd(self) -> u8 {
+        self.byte(2)
+    }
+    #[inline(always)]
+    fn path(self) -> u8 {
+        self.byte(3)
+    }
+    #[inline(always)]
+    fn dirfd2(self) -> u8 {
+        self.byte(4)
+    }
+    #[inline(always)]
+    fn path2(self) -> u8 {
+        self.byte(5)
+    }
+    #[inline(always)]
+    fn flags(self) -> u8 {
+        self.byte(6)
+    }
+}
+
+/// Whether flags of open ask for anything that needs write access to a mount.
+#[inline(always)]
+fn opens_for_writing(flags: u64) -> bool {
+    flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_TMPFILE) != 0 && flags & O_PATH == 0
+}
+
+/// The entry point: `registers` is the `struct pt_regs` of the call, `result` its result.
+#[inline(always)]
+pub fn exited(registers: *const c_void, result: i64) {
+    let number = typed_register(registers, register::NUMBER);
+    if number >= SYSCALL_SLOTS as u64 {
+        return;
+    }
+    let call = Descriptor::of(number);
+    if call.op() == op::NONE {
+        return;
+    }
+    if call.form() == form::OPEN {
+        let flags = if call.flags() == 1 {
+            typed_register(registers, register::ARG0 + 1)
+        } else {
+            typed_register(registers, register::ARG0 + 2)
+        };
+        if !opens_for_writing(flags) {
+            return;
+        }
+    }
+    let Some(subject) = SUBJECTS.get_ptr(current_tgid()) else { return };
+    let subject = unsafe { *subject };
+    if is_compat() {
+        lost(stat::COMPAT_CALLS);
+        return;
+    }
+    if call.form() == form::COUNT {
+        lost(stat::IO_URING_CALLS);
+        return;
+    }
+    if result <= -ERESTARTSYS {
+        return;
+    }
+    let Some(scratch) = SCRATCH.get_ptr_mut(scratch::SYSCALL) else { return };
+    let scratch = unsafe { &mut *scratch };
+    scratch.args[0] = typed_register(registers, register::ARG0);
+    scratch.args[1] = typed_register(registers, register::ARG0 + 1);
+    scratch.args[2] = typed_register(registers, register::ARG0 + 2);
+    scratch.args[3] = typed_register(registers, register::ARG0 + 3);
+    scratch.args[4] = typed_register(registers, register::ARG0 + 4);
+    scratch.args[5] = typed_register(registers, register::ARG0 + 5);
+    let errno = if result < 0 { -result as u32 } else { 0 };
+    operation(scratch, call, &subject, errno, result as u64);
+}
+
+/// Whether the current system call is a 32-bit one: its number means something else.
+#[inline(always)]
+fn is_compat() -> bool {
+    let mask = setting(config::COMPAT_MASK);
+    let mut word = 0u32;
+    unsafe {
+        helper::bpf_probe_read_kernel(
+            ptr::addr_of_mut!(word).cast(),
+            4,
+            (current_task() + u64::from(setting(config::COMPAT_OFFSET))) as *const c_void,
+        );
+    }
+    word & mask != 0
+}
+
+#[inline(always)]
+fn argument(scratch: &Scratch, index: u8) -> u64 {
+    scratch.args[(index & 7) as usize]
+}
+
+/// Where a name is looked up: (`struct mount`, dentry) of the root, the working directory or a descriptor.
+#[inline(always)]
+fn base_of(scratch: &Scratch, which: usize, dirfd: u8) -> (u64, u64) {
+    if scratch.strings[which][0] == b'/' {
+        let fs = read_u64(current_task(), fields::TASK_FS);
+        return path_at(fs + offset(fields::FS_ROOT));
+    }
+    let descriptor = argument(scratch, dirfd);
+    if dirfd == NO_ARG || descriptor as i32 == AT_FDCWD {
+        let fs = read_u64(current_task(), fields::TASK_FS);
+        return path_at(fs + offset(fields::FS_PWD));
+    }
+    path_at(file_of(descriptor) + offset(fields::FILE_PATH))
+}
+
+#[inline(always)]
+fn inode_of(dentry: u64) -> u64 {
+    read_u64(dentry, fields::DENTRY_INODE)
+}
+
+#[inline(always)]
+fn device_of(inode: u64) -> u32 {
+    read_u32(read_u64(inode, fields::INODE_SB), fields::SUPER_DEV)
+}
+
+#[inline(always)]
+pub fn fresh_key(subject: &Subject, op: u8, errno: u32, syscall: u16) -> WriteKey {
+    WriteKey {
+        base_ino: 0,
+        name: 0,
+        name2: 0,
+        exe: subject.exe,
+        base_dev: 0,
+        errno,
+        slot: subject.slot,
+        op,
+        scope: scope::NAME,
+        syscall,
+    }
+}
+
+#[inline(always)]
+fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: u32, result: u64) {
+    let mut op = call.op();
+    let mut flags = argument(scratch, call.flags());
+    let mut path = argument(scratch, call.path());
+    let mut limit = STRING_MAX as u32;
+    match call.form() {
+        form::CREAT => flags = O_CREAT | O_TRUNC | 1,
+        form::OPENAT2 => {
+            let mut how = 0u64;
+            unsafe { helper::bpf_probe_read_user(ptr::addr_of_mut!(how).cast(), 8, flags as *const c_void) };
+            flags = how;
+            if !opens_for_writing(flags) {
+                return;
+            }
+        }
+        form::BIND => {
+            let mut address = 0u64;
+            let length = scratch.args[2];
+            unsafe { helper::bpf_probe_read_user(ptr::addr_of_mut!(address).cast(), 8, path as *const c_void) };
+            let family = address as u16;
+            if family == AF_INET || family == AF_INET6 {
+                let port = ((address >> 16) as u16).swap_bytes();
+                if port != 0 && port < 1024 && errno == 0 {
+                    low_port(scratch, call, subject, port);
+                }
+                return;
+            }
+            // Abstract names start with a NUL; a bare family asks the kernel for an abstract one.
+            if family != AF_UNIX || length <= 2 || length > 110 || (address >> 16) & 0xff == 0 {
+                return;
+            }
+            path += 2;
+            // The path need not end in a NUL; this makes room for one.
+            limit = (length as u32 - 1) & 0x7f;
+        }
+        _ => {}
+    }
+    let opens = op == op::OPEN;
+    if op == op::UNLINK && flags & AT_REMOVEDIR != 0 {
+        op = op::RMDIR;
+    }
+
+    // An object that has a `struct file`, or a name to look up?
+    let mut file = 0;
+    let mut named = false;
+    if opens && errno == 0 {
+        file = file_of(result);
+        if file == 0 {
+            return;
+        }
+        if flags & O_TMPFILE != 0 {
+            op = op::TMPFILE;
+        } else if read_u32(file, fields::FILE_MODE) & FMODE_CREATED != 0 {
+            op = op::CREATE;
+        } else if flags & (O_ACCMODE | O_TRUNC) == 0 {
+            // O_CREAT on what existed already, opened for reading.
+            return;
+        }
+    } else if call.path() == NO_ARG {
+        file = file_of(argument(scratch, call.dirfd()));
+    } else if path == 0 {
+        // A null pointer to utimensat: the descriptor itself.
+        if call.dirfd() == NO_ARG {
+            return;
+        }
+        file = file_of(argument(scratch, call.dirfd()));
+    } else {
+        read_string(scratch, 0, path, limit);
+        match length(scratch, 0) {
+            0 => {
+                // The kernel could not read it either, or it was paged out between: only a success is worth a word.
+                if errno == 0 {
+                    lost(stat::STRINGS_UNREADABLE);
+                }
+                return;
+            }
+            1 => {
+                // The empty name: the descriptor itself (AT_EMPTY_PATH), else an error.
+                if flags & AT_EMPTY_PATH == 0 || call.dirfd() == NO_ARG {
+                    return;
+                }
+                file = file_of(argument(scratch, call.dirfd()));
+            }
+            _ => named = true,
+        }
+    }
+
+    if named {
+        by_name(scratch, call, subject, op, errno, flags);
+    } else if file != 0 {
+        by_file(scratch, call, subject, op, errno, flags, file);
+    }
+}
+
+/// An operation on an open file.
+#[inline(always)]
+fn by_file(scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64, file: u64) {
+    let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
+    object(scratch, fresh_key(subject, op, errno, call.1), flags, mount, dentry);
+}
+
+/// An operation on an object that is known by mount and dentry.
+#[inline(always)]
+pub fn object(scratch: &mut Scratch, fresh: WriteKey, flags: u64, mount: u64, dentry: u64) {
+    let inode = inode_of(dentry);
+    let parent = inode_of(read_u64(dentry, fields::DENTRY_PARENT));
+    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
+    *key = fresh;
+    key.base_ino = read_u64(parent, fields::INODE_INO);
+    key.base_dev = device_of(inode);
+    key.name = read_u64(dentry + offset(fields::DENTRY_NAME), fields::QSTR_HASH_LEN);
+    // The same object seen through another mount is another place.
+    key.name2 = mount;
+    if !is_first(scratch, 0) {
+        return;
+    }
+    start(scratch, flags, inode);
+    scratch.head.mode = u32::from(read_u16(inode, fields::INODE_MODE));
+    walk(scratch, 0, mount, dentry);
+    send(scratch);
+}
+
+/// An operation on a name, or two.
+#[inline(always)]
+fn by_name(
+    scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64,
+) {
+    let (mount, dentry) = base_of(scratch, 0, call.dirfd());
+    let inode = inode_of(dentry);
+    let hashes = hash(scratch, 0);
+    let mut directory = hashes.directory;
+    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
+    *key = fresh_key(subject, op, errno, call.1);
+    key.base_ino = read_u64(inode, fields::INODE_INO);
+    key.base_dev = device_of(inode);
+    key.name = hashes.whole;
+
+    let two = call.path2() != NO_ARG;
+    let (mut mount2, mut dentry2) = (0, 0);
+    if two {
+        let path2 = argument(scratch, call.path2());
+        read_string(scratch, 1, path2, STRING_MAX as u32);
+        if length(scratch, 1) <= 1 {
+            return;
+        }
+        (mount2, dentry2) = base_of(scratch, 1, call.dirfd2());
+        let hashes = hash(scratch, 1);
+        let base = read_u64(inode_of(dentry2), fields::INODE_INO);
+        key.name2 = hashes.whole ^ base.rotate_left(32) | 1;
+        directory = directory.rotate_left(7) ^ hashes.directory ^ base;
+    }
+    if !is_first(scratch, directory) {
+        return;
+    }
+    start(scratch, flags, inode);
+    scratch.head.mode = 0;
+    walk(scratch, 0, mount, dentry);
+    keep_string(scratch, 0);
+    if two {
+        walk(scratch, 1, mount2, dentry2);
+        keep_string(scratch, 1);
+    }
+    send(scratch);
+}
+
+#[inline(always)]
+fn low_port(scratch: &mut Scratch, call: Descriptor, subject: &Subject, port: u16) {
+    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
+    *key = fresh_key(subject, op::LOW_PORT, 0, call.1);
+    key.name = u64::from(port);
+    if !is_first(scratch, 0) {
+        return;
+    }
+    start(scratch, u64::from(port), 0);
+    scratch.head.mode = 0;
+    send(scratch);
+}
+
+/// Counts the key in the scratch area's head; whether it is a first sight that is to be sent.
+#[inline(always)]
+fn is_first(scratch: &mut Scratch, directory: u64) -> bool {
+    scratch.head.directory = directory;
+    let key = unsafe { &*ptr::addr_of!(scratch.head.key) };
+    if let Some(count) = WRITES.get_ptr_mut(key) {
+        bump(count);
+        return false;
+    }
+    // Executions are few, and their names are wanted.
+    if key.op == op::EXEC || key.op == op::LOW_PORT {
+        return insert(key);
+    }
+    let mut folder = *key;
+    folder.scope = scope::DIRECTORY;
+    folder.name = directory;
+    folder.name2 = 0;
+    let names = match WRITES.get_ptr_mut(&folder) {
+        Some(count) => count,
+        None => {
+            let empty = Count { count: 0, first_ns: now(), last_ns: 0, phases: 0, names: 0 };
+            if WRITES.insert(&folder, &empty, 0).is_err() {
+                lost(stat::WRITES_FULL);
+                return false;
+            }
+            let Some(count) = WRITES.get_ptr_mut(&folder) else { return false };
+            count
+        }
+    };
+    if unsafe { (*names).names } >= setting(config::NAMES_PER_DIRECTORY) {
+        bump(names);
+        return false;
+    }
+    unsafe { (*names).names += 1 };
+    insert(key)
+}
+
+#[inline(always)]
+fn insert(key: &WriteKey) -> bool {
+    match first_or_again(&WRITES, key) {
+        Sight::First => true,
+        Sight::Again => false,
+        Sight::Full => {
+            lost(stat::WRITES_FULL);
+            false
+        }
+    }
+}
+
+/// Fills in the head of the record, all but key, mode and names.
+#[inline(always)]
+fn start(scratch: &mut Scratch, flags: u64, inode: u64) {
+    let head = &mut scratch.head;
+    head.kind = kind::WRITE;
+    head.tgid = current_tgid();
+    head.time_ns = now();
+    head.call_flags = flags;
+    let superblock = read_u64(inode, fields::INODE_SB);
+    head.magic = read_u64(superblock, fields::SUPER_MAGIC);
+    head.dev = read_u32(superblock, fields::SUPER_DEV);
+    head.names = [Name { walk_len: 0, mount_at: 0, string_len: 0, flags: 0 }; 2];
+    unsafe { helper::bpf_get_current_comm(head.comm.as_mut_ptr().cast(), 16) };
+    scratch.used = 0;
+}
+
+/// Sends the record.
+#[inline(always)]
+fn send(scratch: &mut Scratch) {
+    let used = scratch.used;
+    if used > NAMES_MAX as u64 {
+        return;
+    }
+    let record = ptr::addr_of_mut!(scratch.head);
+    let sent = unsafe {
+        helper::bpf_ringbuf_output(
+            ptr::addr_of!(RECORDS).cast_mut().cast(),
+            record.cast(),
+            size_of::<WriteRecord>() as u64 + used,
+            0,
+        )
+    };
+    if sent != 0 {
+        lost(stat::RECORDS_LOST);
+    }
+}
+

@@ -1,0 +1,57 @@
+//! The sensors: what the kernel is asked to report, and how its reports become facts.
+//!
+//! Owns the BPF programs' life and the decoding of what they send. Never decides what a fact means for a plan.
+//! Mandatory: BTF, the tracepoints of `bpf::Programs::load`. Falls back: see there.
+
+mod arch;
+pub(crate) mod bpf;
+pub(crate) mod btf;
+pub(crate) mod calls;
+pub(crate) mod decode;
+pub(crate) mod symbols;
+
+pub(crate) use bpf::{Programs, Records};
+
+/// Sizes of the kernel half's tables.
+#[derive(Debug, Clone)]
+pub(crate) struct SensorOptions {
+    /// Size of the ring buffer in bytes, a power of two.
+    pub(crate) ring_bytes: u32,
+    /// Entries of the table of operations.
+    pub(crate) table_entries: u32,
+    /// Distinct names per directory, operation and outcome before only the directory is counted.
+    pub(crate) names_per_directory: u32,
+}
+
+impl Default for SensorOptions {
+    fn default() -> Self {
+        Self { ring_bytes: 4 << 20, table_entries: 65_536, names_per_directory: 64 }
+    }
+}
+
+/// Why the sensors cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SensorError {
+    /// The kernel offers no BTF.
+    #[error("the kernel offers no type information (/sys/kernel/btf/vmlinux: {0}); it takes CONFIG_DEBUG_INFO_BTF=y, as the kernels of all large distributions have")]
+    NoBtf(#[source] std::io::Error),
+    /// A field is missing in it.
+    #[error(transparent)]
+    Btf(#[from] btf::BtfError),
+    /// A program was refused.
+    #[error("the kernel refused {program}: {message}")]
+    Load {
+        /// Which.
+        program: String,
+        /// Why, the verifier's words included.
+        message: String,
+    },
+    /// A map cannot be used.
+    #[error("the BPF map {map} cannot be used: {message}")]
+    Map {
+        /// Which.
+        map: String,
+        /// Why.
+        message: String,
+    },
+}

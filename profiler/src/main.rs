@@ -1,18 +1,53 @@
-//! w
+//! `writepath`: finds out by watching where a container writes and which capabilities it needs.
+//!
+//! This file only parses the command line, hands over to a command, and turns what comes of it into an exit status.
+
+mod cli;
+mod collect;
+mod commands;
+mod failure;
+mod host;
+mod interrupt;
+mod output;
+mod runtime;
 mod sensor;
-#[tokio::main]
-async fn main(){
-    let (p, mut r) = sensor::Programs::load(&sensor::SensorOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-    println!("{:?}", p.hooks());
-    let mut p = p;
-    let id = std::fs::metadata(std::env::args().nth(1).unwrap()).map(|m| std::os::unix::fs::MetadataExt::ino(&m)).unwrap();
-    p.follow_cgroup(id, 1).unwrap(); p.set_phase(1).unwrap();
-    let s = sensor::symbols::Symbols::of_kernel();
-    let mut caps = vec![];
-    for _ in 0..5 { std::thread::sleep(std::time::Duration::from_secs(1)); r.drain(&mut |rec| match rec {
-        sensor::decode::Record::Write(w) => println!("{} op {} errno {} base {} mount {} str {:?} second {:?} flags {:x} mode {:o}", w.head.tgid, w.head.key.op, w.head.key.errno, String::from_utf8_lossy(&w.name.base()), String::from_utf8_lossy(&w.name.mount_point()), String::from_utf8_lossy(w.name.string), w.second.as_ref().map(|s| (String::from_utf8_lossy(&s.base()).into_owned(), String::from_utf8_lossy(s.string).into_owned())), w.head.call_flags, w.head.mode),
-        sensor::decode::Record::Capability(c) => { println!("cap {:?}", c); caps.push(c); }
-    }); }
-    for c in caps { println!("{:?} {:?}", c.key, p.stack(c.key.stack).iter().map(|a| s.name_of(*a)).collect::<Vec<_>>()); }
-    println!("{:?} {}", p.losses(), p.writes().unwrap().len());
+mod training;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use failure::{Failure, Kind};
+use ui::Ui;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let ui = Ui::new(global.quiet, global.verbose, global.color);
+    match dispatch(command, ui) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            ui.fail(&failure);
+            ExitCode::from(failure.kind.status())
+        }
+    }
+}
+
+fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
+    match command {
+        Command::Run(args) => runtime()?.block_on(commands::run::run(*args, ui)),
+        Command::Exec(args) => runtime()?.block_on(commands::exec::run(args, ui)),
+        Command::Recommend(args) => commands::recommend::run(&args, ui),
+        Command::Diff(_) => todo!(),
+        Command::Enter(args) => Err(commands::exec::enter(&args)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::Host, format!("no threads can be started: {error}")))
 }

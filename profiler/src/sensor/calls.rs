@@ -122,7 +122,7 @@ fn bytes(call: &Call) -> [u8; 8] {
 }
 
 /// Whether the call works on a symbolic link itself where its last component is one.
-pub(super) fn spares_last_link(number: u16, op: u8, flags: u64) -> bool {
+pub(crate) fn spares_last_link(number: u16, op: u8, flags: u64) -> bool {
     const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
     const O_NOFOLLOW: u64 = 0o400_000;
     match op {
@@ -148,7 +148,7 @@ fn has_at_flags(number: i64) -> bool {
 }
 
 /// The name of a system call, or its number.
-pub(super) fn name_of(number: u16) -> String {
+pub(crate) fn name_of(number: u16) -> String {
     if number == profiler_ebpf::record::NO_SYSCALL {
         return "-".to_owned();
     }

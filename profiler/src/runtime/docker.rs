@@ -1,0 +1,539 @@
+//! Docker, through its API. The only module that knows bollard.
+//!
+//! Every container made here carries labels that name the process that made it, so that a later run can clear what
+//! one that was killed left behind. Never touches a container without these labels.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    errors::Error as ApiError,
+    exec::{CreateExecOptions, StartExecResults},
+    models::{ContainerCreateBody, ContainerInspectResponse, HealthStatusEnum, HostConfig},
+    query_parameters::{
+        CreateContainerOptions, CreateImageOptions, KillContainerOptions, ListContainersOptions, LogsOptions,
+        RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
+    },
+};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use reports::model::{ContainerConfig, Exit, Mount, MountFlag, MountKind, Runtime, SubjectPath};
+
+use super::{RuntimeError, options};
+use crate::host::process_start_time;
+
+/// The label of every container made here; its value is `PID START-TIME` of the process that made it.
+const OWNER_LABEL: &str = "io.writepath.owner";
+/// What the container is for.
+const ROLE_LABEL: &str = "io.writepath.role";
+
+/// Where the daemon listens if the environment does not say otherwise.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// Requests that only wait may take this long before they are made again.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A connection to a Docker daemon.
+#[derive(Debug, Clone)]
+pub(crate) struct Docker {
+    client: bollard::Docker,
+    waiting_client: bollard::Docker,
+    runtime: Runtime,
+}
+
+/// What is known about an image.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ImageFacts {
+    /// Its content-addressed id.
+    pub(crate) id: String,
+    /// The user it runs as; empty: root.
+    pub(crate) user: String,
+    /// Its `VOLUME` declarations.
+    pub(crate) volumes: Vec<SubjectPath>,
+    /// Whether it has a health check.
+    pub(crate) has_health_check: bool,
+}
+
+/// What became of a health check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// There is no health check.
+    None,
+    /// Not yet known.
+    Starting,
+    /// It passed.
+    Healthy,
+    /// It failed.
+    Unhealthy,
+}
+
+fn refused(action: &'static str) -> impl Fn(ApiError) -> RuntimeError {
+    move |error| RuntimeError::Refused { action, message: message_of(&error) }
+}
+
+fn message_of(error: &ApiError) -> String {
+    match error {
+        ApiError::DockerResponseServerError { message, .. } => message.clone(),
+        error => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(error) = source {
+                let more = error.to_string();
+                if !text.contains(&more) {
+                    text = format!("{text}: {more}");
+                }
+                source = error.source();
+            }
+            text
+        }
+    }
+}
+
+fn is_status(error: &ApiError, status: u16) -> bool {
+    matches!(error, ApiError::DockerResponseServerError { status_code, .. } if *status_code == status)
+}
+
+impl Docker {
+    /// Connects to the daemon that `DOCKER_HOST` names, or to the default socket.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Unreachable`].
+    pub(crate) async fn connect() -> Result<Self, RuntimeError> {
+        let address = std::env::var("DOCKER_HOST")
+            .ok()
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let unreachable =
+            |error: ApiError| RuntimeError::Unreachable { address: address.clone(), message: message_of(&error) };
+        let client = bollard::Docker::connect_with_host(&address).map_err(unreachable)?;
+        let client = client.negotiate_version().await.map_err(unreachable)?;
+        let info = client.info().await.map_err(unreachable)?;
+        let runtime = Runtime {
+            name: "docker".to_owned(),
+            version: info.server_version.unwrap_or_default(),
+            storage_driver: info.driver.unwrap_or_default(),
+            cgroup_version: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
+            cgroup_driver: info.cgroup_driver.map(|driver| driver.to_string()).unwrap_or_default(),
+        };
+        Ok(Self { waiting_client: client.clone().with_timeout(WAIT_TIMEOUT), client, runtime })
+    }
+
+    /// Facts about the daemon.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Removes containers that a process made which is gone. Returns how many.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub(crate) async fn clear_leftovers(&self) -> Result<usize, RuntimeError> {
+        let filters = HashMap::from([("label".to_owned(), vec![OWNER_LABEL.to_owned()])]);
+        let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let containers =
+            self.client.list_containers(Some(options)).await.map_err(refused("list containers"))?;
+        let mut cleared = 0;
+        for container in containers {
+            let owner = container.labels.as_ref().and_then(|labels| labels.get(OWNER_LABEL));
+            if let (Some(id), Some(owner)) = (container.id, owner)
+                && !owner_lives(owner)
+            {
+                self.remove(&id).await?;
+                cleared += 1;
+            }
+        }
+        Ok(cleared)
+    }
+
+    /// Finds an image, pulling it where that is wanted and possible.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoImage`].
+    pub(crate) async fn image(
+        &self,
+        reference: &str,
+        pull: Pull,
+        platform: Option<&str>,
+        mut progress: impl FnMut(&str),
+    ) -> Result<ImageFacts, RuntimeError> {
+        if pull != Pull::Always
+            && let Some(facts) = self.inspect_image(reference).await?
+        {
+            return Ok(facts);
+        }
+        let no_image = |detail: String| RuntimeError::NoImage { image: reference.to_owned(), detail };
+        if pull == Pull::Never {
+            return Err(no_image(" (and --pull never was given)".to_owned()));
+        }
+        let options = CreateImageOptions {
+            from_image: Some(with_tag(reference)),
+            platform: platform.unwrap_or_default().to_owned(),
+            ..Default::default()
+        };
+        let mut stream = self.client.create_image(Some(options), None, None);
+        while let Some(step) = stream.next().await {
+            let step = step.map_err(|error| no_image(format!(", and pulling it failed: {}", message_of(&error))))?;
+            if let Some(status) = step.status {
+                progress(&status);
+            }
+        }
+        self.inspect_image(reference).await?.ok_or_else(|| no_image(String::new()))
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
+        let image = match self.client.inspect_image(reference).await {
+            Ok(image) => image,
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            Err(error) => return Err(refused("inspect the image")(error)),
+        };
+        let config = image.config.unwrap_or_default();
+        let volumes = config.volumes.unwrap_or_default();
+        let mut volumes: Vec<_> =
+            volumes.iter().filter_map(|path| SubjectPath::from_bytes(path.as_bytes()).ok()).collect();
+        volumes.sort();
+        let health_test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
+        Ok(Some(ImageFacts {
+            id: image.id.unwrap_or_default(),
+            user: config.user.unwrap_or_default(),
+            volumes,
+            has_health_check: health_test.first().is_some_and(|kind| kind != "NONE"),
+        }))
+    }
+
+    /// Makes a container, without starting it. Its id.
+    ///
+    /// # Errors
+    /// Where an option is malformed or the daemon refuses.
+    pub(crate) async fn create(&self, config: &ContainerConfig, role: &str) -> Result<String, RuntimeError> {
+        let body = body_of(config, role)?;
+        let options = CreateContainerOptions {
+            name: config.name.clone(),
+            platform: config.platform.clone().unwrap_or_default(),
+        };
+        let created =
+            self.client.create_container(Some(options), body).await.map_err(refused("create the container"))?;
+        Ok(created.id)
+    }
+
+    /// Makes a container of an image that is never started, to look into the image.
+    pub(super) async fn create_idle(&self, image: &str) -> Result<String, RuntimeError> {
+        let config = ContainerConfig {
+            image: image.to_owned(),
+            // An image without a command could not be made a container of otherwise; it is not run.
+            entrypoint: Some("/".to_owned()),
+            ..ContainerConfig::default()
+        };
+        self.create(&config, "inspect").await
+    }
+
+    /// The bytes of a tar archive of a directory of a container.
+    pub(super) fn archive(
+        &self,
+        id: &str,
+        path: &str,
+    ) -> impl Stream<Item = Result<Vec<u8>, RuntimeError>> + Unpin + use<> {
+        let options = bollard::query_parameters::DownloadFromContainerOptions { path: path.to_owned() };
+        Box::pin(
+            self.client
+                .download_from_container(id, Some(options))
+                .map(|chunk| chunk.map(|bytes| bytes.to_vec()).map_err(refused("read the image"))),
+        )
+    }
+
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub(crate) async fn start(&self, id: &str) -> Result<(), RuntimeError> {
+        self.client.start_container(id, None).await.map_err(refused("start the container"))
+    }
+
+    /// Waits until a container has stopped.
+    ///
+    /// # Errors
+    /// Where the container is gone.
+    pub(crate) async fn wait(&self, id: &str) -> Result<Exit, RuntimeError> {
+        let options = WaitContainerOptions { condition: "not-running".to_owned() };
+        let mut stream = self.waiting_client.wait_container(id, Some(options));
+        let waited = stream.next().await;
+        // A status other than 0 comes as an error; the inspection tells both.
+        match self.inspect(id).await {
+            Ok(inspection) => {
+                let state = inspection.state.unwrap_or_default();
+                Ok(Exit {
+                    status: state.exit_code.unwrap_or(-1),
+                    oom_killed: state.oom_killed.unwrap_or(false),
+                    stopped: false,
+                })
+            }
+            Err(error) => match waited {
+                // Removed from outside, but the wait still told how it ended.
+                Some(Ok(response)) => Ok(Exit { status: response.status_code, oom_killed: false, stopped: false }),
+                Some(Err(ApiError::DockerContainerWaitError { code, .. })) => {
+                    Ok(Exit { status: code, oom_killed: false, stopped: false })
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Sends the stop signal of the container, and kills it after `timeout`.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>) -> Result<(), RuntimeError> {
+        let seconds = timeout.map(|timeout| i32::try_from(timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX));
+        let options = StopContainerOptions { signal: None, t: seconds };
+        match self.waiting_client.stop_container(id, Some(options)).await {
+            // 304: not running any more; 404: removed from outside.
+            Err(error) if !is_status(&error, 304) && !is_status(&error, 404) => Err(refused("stop the container")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Kills a container.
+    pub(crate) async fn kill(&self, id: &str) {
+        // It may have ended by itself.
+        let _ = self.client.kill_container(id, None::<KillContainerOptions>).await;
+    }
+
+    /// Removes a container with its anonymous volumes, killing it where it runs.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+        let options = RemoveContainerOptions { v: true, force: true, link: false };
+        match self.client.remove_container(id, Some(options)).await {
+            // 404: gone; 409: being removed already.
+            Err(error) if !is_status(&error, 404) && !is_status(&error, 409) => {
+                Err(refused("remove the container")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last lines that a container has printed.
+    pub(crate) async fn last_lines(&self, id: &str, count: u32) -> String {
+        let options = LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
+        let chunks: Result<Vec<_>, _> = self.client.logs(id, Some(options)).try_collect().await;
+        chunks.map(|chunks| chunks.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+
+    /// What a container prints, from its start on.
+    pub(crate) fn follow_logs(&self, id: &str) -> impl Stream<Item = Vec<u8>> + Unpin + use<> {
+        let options = LogsOptions { stdout: true, stderr: true, follow: true, ..Default::default() };
+        Box::pin(
+            self.waiting_client
+                .logs(id, Some(options))
+                .filter_map(|chunk| async move { chunk.ok().map(|output| output.into_bytes().to_vec()) }),
+        )
+    }
+
+    /// The state of a container's health check.
+    ///
+    /// # Errors
+    /// Where the container is gone.
+    pub(crate) async fn health(&self, id: &str) -> Result<Health, RuntimeError> {
+        let state = self.inspect(id).await?.state.unwrap_or_default();
+        Ok(match state.health.and_then(|health| health.status) {
+            None | Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) => Health::None,
+            Some(HealthStatusEnum::STARTING) => Health::Starting,
+            Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
+            Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+        })
+    }
+
+    /// Runs a shell command inside a container. Its exit status.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub(crate) async fn exec(&self, id: &str, command: &str) -> Result<i64, RuntimeError> {
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(vec!["/bin/sh", "-c", command]),
+            ..Default::default()
+        };
+        let exec = self.client.create_exec(id, options).await.map_err(refused("run a command in the container"))?;
+        let started =
+            self.client.start_exec(&exec.id, None).await.map_err(refused("run a command in the container"))?;
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while output.next().await.is_some() {}
+        }
+        let inspection =
+            self.client.inspect_exec(&exec.id).await.map_err(refused("run a command in the container"))?;
+        Ok(inspection.exit_code.unwrap_or(-1))
+    }
+
+    /// The process id, on the host, of a running container's first process.
+    ///
+    /// # Errors
+    /// Where the container is gone.
+    pub(crate) async fn mounts(&self, id: &str, image_volumes: &[SubjectPath]) -> Result<Vec<Mount>, RuntimeError> {
+        Ok(mounts_of(&self.inspect(id).await?, image_volumes))
+    }
+
+    async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, RuntimeError> {
+        self.client.inspect_container(id, None).await.map_err(refused("inspect the container"))
+    }
+}
+
+/// When to pull an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Pull {
+    /// Where it is not on this host.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A pull without a tag would fetch all tags.
+fn with_tag(reference: &str) -> String {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    if name.contains(':') || reference.contains('@') { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+fn owner_label() -> String {
+    let pid = std::process::id();
+    format!("{pid} {}", process_start_time(pid).unwrap_or(0))
+}
+
+fn owner_lives(owner: &str) -> bool {
+    let Some((pid, start)) = owner.split_once(' ') else { return false };
+    let (Ok(pid), Ok(start)) = (pid.parse(), start.parse::<u64>()) else { return false };
+    process_start_time(pid) == Some(start)
+}
+
+fn some<T>(values: Vec<T>) -> Option<Vec<T>> {
+    (!values.is_empty()).then_some(values)
+}
+
+fn body_of(config: &ContainerConfig, role: &str) -> Result<ContainerCreateBody, RuntimeError> {
+    // Destructured, so that a new field is not forgotten here.
+    let ContainerConfig {
+        image,
+        args,
+        entrypoint,
+        name: _,
+        env,
+        publish,
+        mounts,
+        user,
+        image_user: _,
+        workdir,
+        network,
+        hostname,
+        add_host,
+        cap_add,
+        cap_drop,
+        security_opt,
+        sysctl,
+        init,
+        privileged,
+        platform: _,
+        image_volumes: _,
+    } = config;
+    let ports = options::publish(publish)?;
+    let (mut binds, mut anonymous, mut tmpfs, mut api_mounts) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
+    for mount in mounts {
+        match mount.flag {
+            MountFlag::Volume => match options::volume(&mount.value)? {
+                options::Volume::Bind(bind) => binds.push(bind),
+                options::Volume::Anonymous(target) => anonymous.push(target),
+            },
+            MountFlag::Tmpfs => {
+                let (target, options) = options::tmpfs(&mount.value)?;
+                tmpfs.insert(target, options);
+            }
+            MountFlag::Mount => api_mounts.push(options::mount(&mount.value)?),
+        }
+    }
+    let host_config = HostConfig {
+        binds: some(binds),
+        tmpfs: (!tmpfs.is_empty()).then_some(tmpfs),
+        mounts: some(api_mounts),
+        network_mode: network.clone(),
+        cap_add: some(cap_add.clone()),
+        cap_drop: some(cap_drop.clone()),
+        security_opt: some(security_opt.clone()),
+        sysctls: (!sysctl.is_empty()).then(|| sysctl.clone().into_iter().collect()),
+        init: init.then_some(true),
+        extra_hosts: some(add_host.clone()),
+        privileged: privileged.then_some(true),
+        port_bindings: (!ports.is_empty()).then(|| ports.clone()),
+        ..HostConfig::default()
+    };
+    Ok(ContainerCreateBody {
+        image: Some(image.clone()),
+        cmd: some(args.clone()),
+        entrypoint: entrypoint.clone().map(|entrypoint| vec![entrypoint]),
+        env: some(env.clone()),
+        user: user.clone(),
+        working_dir: workdir.clone(),
+        hostname: hostname.clone(),
+        exposed_ports: some(options::exposed(&ports)),
+        volumes: some(anonymous),
+        labels: Some(options::labels(&[(OWNER_LABEL, owner_label()), (ROLE_LABEL, role.to_owned())])),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    })
+}
+
+/// Files that Docker supplies (moby: daemon/container_operations_unix.go).
+const RUNTIME_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+/// Where `--init` mounts its program.
+const INIT_PROGRAM: &str = "/sbin/docker-init";
+
+fn mounts_of(inspection: &ContainerInspectResponse, image_volumes: &[SubjectPath]) -> Vec<Mount> {
+    let host_config = inspection.host_config.as_ref();
+    let path = |text: &str| SubjectPath::from_bytes(text.as_bytes()).ok();
+    // What the user asked for, by target: the others are there because the image declares them.
+    let binds = host_config.and_then(|config| config.binds.as_ref());
+    let asked: Vec<SubjectPath> = binds
+        .into_iter()
+        .flatten()
+        .filter_map(|bind| bind.split(':').nth(1))
+        .chain(
+            host_config
+                .and_then(|config| config.mounts.as_ref())
+                .into_iter()
+                .flatten()
+                .filter_map(|mount| mount.target.as_deref()),
+        )
+        .filter_map(path)
+        .collect();
+    let mut mounts = Vec::new();
+    for point in inspection.mounts.iter().flatten() {
+        let Some(target) = point.destination.as_deref().and_then(path) else { continue };
+        let kind = match point.typ.as_deref() {
+            Some("bind") => MountKind::Bind,
+            Some("tmpfs") => MountKind::Tmpfs,
+            Some("volume") if image_volumes.contains(&target) && !asked.contains(&target) => MountKind::ImageVolume,
+            Some("volume") => MountKind::Volume,
+            _ => MountKind::Other,
+        };
+        let source = match kind {
+            MountKind::Volume => point.name.clone(),
+            MountKind::Bind => point.source.clone(),
+            _ => None,
+        };
+        mounts.push(Mount { target, kind, source, read_only: point.rw == Some(false) });
+    }
+    let tmpfs = host_config.and_then(|config| config.tmpfs.as_ref());
+    for (target, options) in tmpfs.into_iter().flatten() {
+        let Some(target) = path(target) else { continue };
+        let read_only = options.split(',').any(|option| option == "ro");
+        mounts.push(Mount { target, kind: MountKind::Tmpfs, source: None, read_only });
+    }
+    let init = host_config.and_then(|config| config.init).unwrap_or(false).then_some(INIT_PROGRAM);
+    for file in RUNTIME_FILES.into_iter().chain(init) {
+        if let Some(target) = path(file)
+            && !mounts.iter().any(|mount| mount.target == target)
+        {
+            mounts.push(Mount { target, kind: MountKind::Runtime, source: None, read_only: false });
+        }
+    }
+    mounts.sort_by(|a, b| a.target.cmp(&b.target));
+    mounts
+}

@@ -1,0 +1,145 @@
+//! What people see while a command works, on standard error: messages and one live line. The only module that draws
+//! progress.
+
+use std::{io::IsTerminal, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reports::{model::Phase, text::printable};
+
+use crate::failure::Failure;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Settings that hold for every command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    quiet: bool,
+    verbose: u8,
+    color: ColorChoice,
+}
+
+impl Ui {
+    /// From the command line.
+    pub(crate) fn new(quiet: bool, verbose: u8, color: ColorChoice) -> Self {
+        Self { quiet, verbose, color }
+    }
+
+    fn color_on(self, is_terminal: bool) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    /// Whether standard output takes colour.
+    pub(crate) fn color_on_stdout(self) -> bool {
+        self.color_on(std::io::stdout().is_terminal())
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color_on(std::io::stderr().is_terminal()) {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// What is being done.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet {
+            eprintln!("{}", printable(text));
+        }
+    }
+
+    /// What is of interest to those who asked for more.
+    pub(crate) fn detail(self, text: &str) {
+        if self.verbose > 0 && !self.quiet {
+            eprintln!("{}", printable(text));
+        }
+    }
+
+    /// What the user should know although the command goes on.
+    pub(crate) fn warn(self, text: &str) {
+        eprintln!("{} {}", self.paint("33;1", "warning:"), printable(text));
+    }
+
+    /// What ended the command.
+    pub(crate) fn fail(self, failure: &Failure) {
+        // A message may have several lines, for instance the last ones that the subject printed.
+        let lines: Vec<_> = failure.message.lines().map(printable).collect();
+        eprintln!("{} {}", self.paint("31;1", "error:"), lines.join("\n  "));
+        for hint in &failure.hints {
+            eprintln!("{} {}", self.paint("36;1", "hint:"), printable(hint));
+        }
+    }
+
+    /// A live line; it is drawn on a terminal only.
+    pub(crate) fn live_line(self) -> LiveLine {
+        let bar = ProgressBar::new_spinner();
+        let hidden = self.quiet || !std::io::stderr().is_terminal();
+        bar.set_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:.bold} {elapsed_precise}  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        LiveLine { bar, ui: self }
+    }
+}
+
+/// Figures of the live line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// Distinct operations that succeeded.
+    pub(crate) writes: usize,
+    /// Capabilities asked for.
+    pub(crate) capabilities: usize,
+    /// Records lost.
+    pub(crate) lost: u64,
+}
+
+/// A line that shows how a run goes on. It vanishes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct LiveLine {
+    bar: ProgressBar,
+    ui: Ui,
+}
+
+impl LiveLine {
+    /// Shows the phase; on anything but a terminal as a line of its own.
+    pub(crate) fn phase(&self, phase: Phase, what: &str) {
+        let name = match phase {
+            Phase::Startup => "start-up",
+            Phase::Steady => "steady",
+            Phase::Shutdown => "shutdown",
+        };
+        self.bar.set_prefix(name);
+        if self.bar.is_hidden() {
+            self.ui.note(&format!("{name}: {what}"));
+        }
+    }
+
+    /// Shows figures.
+    pub(crate) fn figures(&self, figures: Figures) {
+        let Figures { writes, capabilities, lost } = figures;
+        self.bar.set_message(format!("{writes} writes · {capabilities} capabilities · {lost} lost"));
+    }
+}
+
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -18,6 +18,9 @@ input; 3 this host cannot do it; 4 the profile is incomplete.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Say more
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -27,9 +30,6 @@ pub(crate) struct Global {
     /// Say nothing but errors and warnings
     #[arg(short, long, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
-    /// Say more; repeat for more still
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
-    pub(crate) verbose: u8,
     /// When to use colour; NO_COLOR is respected
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub(crate) color: ColorChoice,
@@ -48,6 +48,28 @@ pub(crate) enum Command {
     /// Enters a cgroup and executes a command; for `exec`.
     #[command(hide = true, name = "__enter")]
     Enter(EnterArgs),
+}
+
+impl Cli {
+    /// How much more to say than usual; `-v` may stand before the command or behind it.
+    pub(crate) fn verbosity(&self) -> u8 {
+        let own = match &self.command {
+            Command::Run(args) => args.verbose,
+            Command::Exec(ExecArgs { verbose, .. })
+            | Command::Recommend(RecommendArgs { verbose, .. })
+            | Command::Diff(DiffArgs { verbose, .. }) => verbose.verbose,
+            Command::Enter(_) => 0,
+        };
+        self.verbose.saturating_add(own)
+    }
+}
+
+/// `-v` behind a command.
+#[derive(Debug, Args)]
+pub(crate) struct Verbose {
+    /// Say more
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
 }
 
 /// Options of every training run.
@@ -94,6 +116,9 @@ pub(crate) struct RunArgs {
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
+    /// Say more; `-v` is for volumes here, and stands before the command otherwise
+    #[arg(long, action = clap::ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
     /// The image
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
@@ -173,6 +198,8 @@ pub(crate) struct ContainerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
+    verbose: Verbose,
+    #[command(flatten)]
     pub(crate) training: TrainingArgs,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -189,6 +216,8 @@ pub(crate) struct EnterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RecommendArgs {
+    #[command(flatten)]
+    verbose: Verbose,
     /// The profile; `-` is standard input
     #[arg(value_name = "PROFILE")]
     pub(crate) profile: PathBuf,
@@ -214,6 +243,8 @@ pub(crate) enum PlanFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    verbose: Verbose,
     /// The profile to compare with
     #[arg(value_name = "OLD")]
     pub(crate) old: PathBuf,
@@ -249,8 +280,10 @@ mod tests {
 
     #[test]
     fn what_follows_the_image_is_its_own() {
-        let cli = Cli::try_parse_from(["writepath", "run", "-e", "A=1", "nginx", "-v", "--load", "x"]).unwrap();
+        let cli = Cli::try_parse_from(["writepath", "-v", "run", "-v", "a:/b", "-e", "A=1", "nginx", "-v", "--load", "x"]).unwrap();
+        assert_eq!(cli.verbosity(), 1);
         let Command::Run(run) = cli.command else { panic!("run") };
+        assert_eq!(run.container.volume, ["a:/b"]);
         assert_eq!(run.image, "nginx");
         assert_eq!(run.args, ["-v", "--load", "x"]);
         assert!(run.training.load.is_none());

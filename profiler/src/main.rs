@@ -23,9 +23,9 @@ use failure::{Failure, Kind};
 use ui::Ui;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
-    let ui = Ui::new(global.quiet, global.verbose, global.color);
-    match dispatch(command, ui) {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.global.quiet, cli.verbosity(), cli.global.color);
+    match dispatch(cli.command, ui) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             ui.fail(&failure);

@@ -18,7 +18,7 @@ use crate::{
 
 /// Runs the command.
 pub(crate) async fn run(args: RunArgs, ui: Ui) -> Result<Status, Failure> {
-    let RunArgs { training, container, image, args } = args;
+    let RunArgs { training, container, image, args, .. } = args;
     output::check_writable(&training.output)?;
     let pull = container.pull;
     let config = configuration(container, image, args)?;

@@ -119,12 +119,10 @@ pub(crate) struct RunArgs {
     /// Say more; `-v` is for volumes here, and stands before the command otherwise
     #[arg(long, action = clap::ArgAction::Count, help_heading = "Output")]
     verbose: u8,
-    /// The image
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
-    /// Arguments for the image's entrypoint
-    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) args: Vec<String>,
+    /// The image, and arguments for its entrypoint: whatever follows the image is the container's
+    // One positional argument: what follows the first of several may still be taken for an option of ours.
+    #[arg(value_names = ["IMAGE", "ARG"], required = true, trailing_var_arg = true, allow_hyphen_values = true, num_args = 1..)]
+    pub(crate) image_and_args: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -284,8 +282,7 @@ mod tests {
         assert_eq!(cli.verbosity(), 1);
         let Command::Run(run) = cli.command else { panic!("run") };
         assert_eq!(run.container.volume, ["a:/b"]);
-        assert_eq!(run.image, "nginx");
-        assert_eq!(run.args, ["-v", "--load", "x"]);
+        assert_eq!(run.image_and_args, ["nginx", "-v", "--load", "x"]);
         assert!(run.training.load.is_none());
     }
 }

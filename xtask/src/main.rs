@@ -1,2 +1,92 @@
-//! x
-fn main(){}
+//! Everything a person does to this repository: `cargo xtask VERB`, one module per verb.
+//!
+//! The verbs own the tool chain, the test daemons and the test images. They never touch the programs' own logic,
+//! and what a verb starts (a daemon, a container) it also stops. What a host does not offer is said together with
+//! the commands that mend it, and ends with status 3.
+
+mod build;
+mod command;
+mod daemon;
+mod demo;
+mod doc;
+mod fmt;
+mod http_load;
+mod images;
+mod lint;
+mod packages;
+mod setup;
+mod test;
+mod waiting;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, checks, tests and shows writepath.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what building and running need, as far as it is missing
+    Setup,
+    /// Set up, then build the release binary
+    Build,
+    /// Format the sources (or only check that they are)
+    Fmt {
+        /// Change nothing, fail where a file is not formatted
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the format and run clippy on everything, the kernel half included
+    Lint,
+    /// Build the documentation, warnings denied
+    Doc,
+    /// Unit tests, then the integration tests on the host's daemon and on a second one
+    Test(test::Options),
+    /// Build the test images on the host's daemon
+    Images,
+    /// Start the second daemon (overlay2, pure cgroup v2) with the test images, and stop it on Ctrl-C or end of input
+    SecondDaemon,
+    /// Profile a sample service, print its plan, run it under the plan
+    Demo,
+    /// Send COUNT requests to the sample service at URL and fail when one of them does
+    #[command(hide = true)]
+    HttpLoad {
+        /// Base address, `http://HOST:PORT/`
+        url: String,
+        /// Number of requests
+        count: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Setup => setup::run(),
+        Verb::Build => build::run(),
+        Verb::Fmt { check } => fmt::run(check),
+        Verb::Lint => lint::run(),
+        Verb::Doc => doc::run(),
+        Verb::Test(options) => test::run(&options),
+        Verb::Images => images::run(),
+        Verb::SecondDaemon => daemon::second::run(),
+        Verb::Demo => demo::run(),
+        Verb::HttpLoad { url, count } => http_load::run(&url, count),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            if error.downcast_ref::<packages::HostLacks>().is_some() {
+                ExitCode::from(3)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

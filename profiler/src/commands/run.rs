@@ -18,7 +18,11 @@ use crate::{
 
 /// Runs the command.
 pub(crate) async fn run(args: RunArgs, ui: Ui) -> Result<Status, Failure> {
-    let RunArgs { training, container, image, args, .. } = args;
+    let RunArgs { training, container, image_and_args, .. } = args;
+    let mut words = image_and_args.into_iter();
+    let image = words.next().filter(|image| !image.is_empty());
+    let image = image.ok_or_else(|| Failure::new(Kind::Usage, "the image's name is empty"))?;
+    let args = words.collect();
     output::check_writable(&training.output)?;
     let pull = container.pull;
     let config = configuration(container, image, args)?;

@@ -103,7 +103,9 @@ impl Op {
 
 /// What kind of object an operation met. Existing FIFOs, sockets and devices may be opened for writing on a
 /// read-only mount (Linux `sb_permission`, fs/namei.c).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectKind {
     /// A regular file.

@@ -44,7 +44,9 @@ impl Profile {
         match versioned.schema {
             Some(serde_json::Value::String(schema)) if schema == PROFILE_SCHEMA => {}
             Some(other) => {
-                return Err(ReadError::Schema { found: crate::text::printable(&format!("`{}`", short(&other))) });
+                return Err(ReadError::Schema {
+                    found: crate::text::printable(&format!("`{}`", short(&other))),
+                });
             }
             None => return Err(ReadError::Schema { found: "missing".to_owned() }),
         }

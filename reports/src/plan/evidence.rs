@@ -1,0 +1,89 @@
+//! The observations that an element of a plan rests on, selected and summed up.
+//!
+//! Owns the order (by time, then by name, so that it does not depend on the order in the profile) and the bound.
+
+use super::dto::{CapEvidence, WriteEvidence};
+use crate::model::{CapabilityCheck, Phase, Run, Write};
+
+/// How many observations an element carries at most.
+pub(super) const LIMIT: usize = 8;
+
+/// The first phase among those seen; without any, the one that `first_ms` falls into.
+pub(super) fn first_phase(phases: &[Phase], first_ms: u64, run: &Run) -> Option<Phase> {
+    phases.iter().min().copied().or_else(|| {
+        run.phases
+            .iter()
+            .find(|span| (span.start_ms..=span.end_ms).contains(&first_ms))
+            .map(|span| span.phase)
+    })
+}
+
+/// The earliest operations, and how many more there are.
+pub(super) fn of_writes(writes: &[&Write], run: &Run) -> (Vec<WriteEvidence>, u64) {
+    let mut sorted: Vec<&Write> = writes.to_vec();
+    sorted.sort_by(|a, b| order(a).cmp(&order(b)));
+    let more = sorted.len().saturating_sub(LIMIT);
+    let evidence = sorted
+        .into_iter()
+        .take(LIMIT)
+        .map(|write| WriteEvidence {
+            path: write.path.clone(),
+            from: write.from.clone(),
+            op: write.op,
+            count: write.count,
+            process: write.processes.first().cloned().unwrap_or_default(),
+            phase: first_phase(&write.phases, write.first_ms, run),
+        })
+        .collect();
+    (evidence, u64::try_from(more).unwrap_or(u64::MAX))
+}
+
+fn order(write: &Write) -> impl Ord + '_ {
+    (write.first_ms, &write.path, write.op, &write.from, write.count, &write.processes, &write.phases)
+}
+
+/// The earliest checks, and how many more there are.
+pub(super) fn of_checks(checks: &[&CapabilityCheck], run: &Run) -> (Vec<CapEvidence>, u64) {
+    let mut sorted: Vec<&CapabilityCheck> = checks.to_vec();
+    sorted.sort_by(|a, b| {
+        (a.first_ms, &a.process, &a.syscall, &a.caller, a.count)
+            .cmp(&(b.first_ms, &b.process, &b.syscall, &b.caller, b.count))
+    });
+    let more = sorted.len().saturating_sub(LIMIT);
+    let evidence = sorted
+        .into_iter()
+        .take(LIMIT)
+        .map(|check| CapEvidence {
+            process: check.process.clone(),
+            syscall: check.syscall.clone(),
+            caller: check.caller.clone(),
+            count: check.count,
+            phase: first_phase(&check.phases, check.first_ms, run),
+            reason: check.reason.clone(),
+        })
+        .collect();
+    (evidence, u64::try_from(more).unwrap_or(u64::MAX))
+}
+
+/// What was done and by whom, in a few words: `create, unlink, bind by /usr/sbin/nginx`.
+pub(super) fn summary(writes: &[&Write]) -> String {
+    let mut ops: Vec<_> = writes.iter().map(|write| write.op).collect();
+    ops.sort_unstable();
+    ops.dedup();
+    let mut processes: Vec<&str> =
+        writes.iter().flat_map(|write| write.processes.iter().map(String::as_str)).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    let ops = listed(ops.iter().map(|op| op.name()), 6);
+    if processes.is_empty() { ops } else { format!("{ops} by {}", listed(processes, 3)) }
+}
+
+/// `a, b, c and 4 more`.
+pub(super) fn listed<'a>(items: impl IntoIterator<Item = &'a str>, limit: usize) -> String {
+    let items: Vec<&str> = items.into_iter().collect();
+    let shown = items.iter().take(limit).copied().collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(limit) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -37,9 +37,4 @@ impl Interrupts {
             std::future::pending::<()>().await;
         }
     }
-
-    /// How often so far.
-    pub(crate) fn count(&self) -> u32 {
-        *self.0.borrow()
-    }
 }

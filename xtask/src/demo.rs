@@ -125,6 +125,13 @@ fn headline(text: &str) {
     println!("\n== {text}");
 }
 
+/// The words of a `docker` command line, as a shell takes it: line continuations, quotes and all.
+fn words(line: &str) -> Result<Vec<String>> {
+    let script = format!("docker() {{ printf '%s\\0' docker \"$@\"; }}\n{line}");
+    let words = command::read(Command::new("sh").args(["-c", &script]))?;
+    Ok(words.split_terminator('\0').map(str::to_owned).collect())
+}
+
 /// The release binary.
 fn writepath() -> Result<String> {
     let path: PathBuf = workspace::target().join("release/writepath");
@@ -148,7 +155,7 @@ impl<'a> Service<'a> {
     /// Runs the line as it stands, but for a name, `--detach`, and the published port where the line has none.
     fn start(daemon: &'a dyn Daemon, line: &str, publish: &str) -> Result<Self> {
         let name = format!("writepath-demo-{}", std::process::id());
-        let words = shlex::split(line).context("the printed command line is not closed")?;
+        let words = words(line)?;
         let [program, run, rest @ ..] = words.as_slice() else { bail!("no command line was printed") };
         if (program.as_str(), run.as_str()) != ("docker", "run") {
             bail!("the printed command line starts with {program} {run}, not with docker run");
@@ -189,5 +196,16 @@ impl Drop for Service<'_> {
         for volume in volumes.lines().filter(is_ours) {
             command::succeeds(self.daemon.docker().args(["volume", "rm", "--force", volume]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_command_line_over_several_lines_is_one() {
+        let line = "docker run \\\n  --mount 'a b' \\\n  image\n";
+        assert_eq!(words(line).unwrap(), ["docker", "run", "--mount", "a b", "image"]);
     }
 }

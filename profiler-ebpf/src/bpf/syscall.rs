@@ -24,6 +24,7 @@ use super::{
 };
 
 const AT_FDCWD: i32 = -100;
+const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_REMOVEDIR: u64 = 0x200;
 const AT_EMPTY_PATH: u64 = 0x1000;
 
@@ -31,6 +32,7 @@ const AT_EMPTY_PATH: u64 = 0x1000;
 // (Linux include/uapi/asm-generic/fcntl.h).
 const O_ACCMODE: u64 = 0o3;
 const O_CREAT: u64 = 0o100;
+const O_EXCL: u64 = 0o200;
 const O_TRUNC: u64 = 0o1000;
 const O_PATH: u64 = 0o10_000_000;
 const O_TMPFILE: u64 = 0o20_000_000;
@@ -241,6 +243,13 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
         _ => {}
     }
     let opens = op == op::OPEN;
+    if opens && errno != 0 {
+        if flags & O_TMPFILE != 0 {
+            op = op::TMPFILE;
+        } else if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {
+            op = op::CREATE;
+        }
+    }
     if op == op::UNLINK && flags & AT_REMOVEDIR != 0 {
         op = op::RMDIR;
     }
@@ -339,6 +348,8 @@ fn by_name(
     key.base_ino = read_u64(inode, fields::INODE_INO);
     key.base_dev = device_of(inode);
     key.name = hashes.whole;
+    // Of a link and of what it leads to, the same name is two objects.
+    key.name2 = flags & AT_SYMLINK_NOFOLLOW;
 
     let two = call.path2() != NO_ARG;
     let (mut mount2, mut dentry2) = (0, 0);

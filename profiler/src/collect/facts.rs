@@ -134,8 +134,8 @@ impl Collected {
                 path = path.parent().unwrap_or(path);
                 from = from.map(|from| from.parent().unwrap_or(from));
             }
-            if op == Op::Tmpfile && !collapsed {
-                // The object never had a name: what was asked for is its directory.
+            if op == Op::Tmpfile && !collapsed && key.errno == 0 {
+                // The object has no name that counts: what was asked for is its directory.
                 path = path.parent().unwrap_or(path);
             }
             let (first_ms, last_ms) = (clock.ms(count.first_ns), clock.ms(count.last_ns));

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Why an offset could not be found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BtfError {
+pub(crate) enum BtfError {
     /// The data ends early, or an index points outside.
     #[error("the kernel's BTF is truncated or malformed ({0})")]
     Malformed(&'static str),
@@ -78,7 +78,7 @@ struct Member {
 }
 
 /// Parsed BTF.
-pub struct Btf {
+pub(crate) struct Btf {
     types: Vec<Type>,
     members: Vec<Member>,
     strings: Vec<u8>,
@@ -106,7 +106,7 @@ impl Btf {
     ///
     /// # Errors
     /// [`BtfError::Malformed`].
-    pub fn parse(data: &[u8]) -> Result<Self, BtfError> {
+    pub(crate) fn parse(data: &[u8]) -> Result<Self, BtfError> {
         let (header, _) = Header::read_from_prefix(data).map_err(|_| BtfError::Malformed("no header"))?;
         if header.magic != MAGIC || header.version != 1 {
             return Err(BtfError::Malformed("not BTF version 1 of this byte order"));
@@ -182,7 +182,7 @@ impl Btf {
     ///
     /// # Errors
     /// [`BtfError`] naming what is missing.
-    pub fn offset_of(&self, structure: &str, member: &str) -> Result<u32, BtfError> {
+    pub(crate) fn offset_of(&self, structure: &str, member: &str) -> Result<u32, BtfError> {
         let ids = self.ids_of(structure)?;
         for id in ids {
             match self.find(*id, member.as_bytes(), 0)? {
@@ -198,7 +198,7 @@ impl Btf {
     ///
     /// # Errors
     /// [`BtfError::NoStructure`].
-    pub fn size_of(&self, structure: &str) -> Result<u32, BtfError> {
+    pub(crate) fn size_of(&self, structure: &str) -> Result<u32, BtfError> {
         self.ids_of(structure)?
             .iter()
             .find_map(|id| match self.types.get(*id as usize) {

@@ -150,13 +150,16 @@ pub(crate) fn plan(profile: &Path) -> Value {
     serde_json::from_str(&json).expect("the plan is JSON")
 }
 
-/// The words of the command line that `recommend --format docker` prints.
+/// The words of the command line that `recommend --format docker` prints, as a shell takes it.
 pub(crate) fn docker_line(profile: &Path) -> Vec<String> {
     let line = writepath_status(
         0,
         [OsStr::new("recommend"), "--format".as_ref(), "docker".as_ref(), profile.as_ref()],
     );
-    let words = shlex::split(&line).unwrap_or_else(|| panic!("not a command line: {line}"));
+    let script = format!("docker() {{ printf '%s\\0' docker \"$@\"; }}\n{line}");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    assert!(output.status.success(), "not a command line: {line}");
+    let words: Vec<String> = text(&output.stdout).split_terminator('\0').map(str::to_owned).collect();
     assert!(words.starts_with(&["docker".to_owned(), "run".to_owned()]), "not a docker command line: {line}");
     words
 }

@@ -113,7 +113,7 @@ impl<'a> Ground<'a> {
         let top_set: BTreeSet<&SubjectPath> = tops.iter().copied().collect();
         // Directories of the image inside a top one that the subject needs: a tmpfs there would hide them.
         let mut inner: BTreeMap<&SubjectPath, Vec<&SubjectPath>> = BTreeMap::new();
-        for directory in self.places.directories.iter().chain(self.places.unnameable.keys()) {
+        for directory in self.places.directories.iter().chain(&self.places.unnameable) {
             if top_set.contains(directory) || !self.image.has_directory(directory) {
                 continue;
             }
@@ -194,7 +194,7 @@ impl<'a> Ground<'a> {
             Some(
                 "the subject removes or renames directories that the image has in it, which mount points cannot be",
             )
-        } else if any(&|directory| self.places.unnameable.contains_key(directory)) {
+        } else if any(&|directory| self.places.unnameable.contains(directory)) {
             Some("the image has directories in it that the subject needs and no mount option can name")
         } else if inside.len() > MAX_INNER {
             Some("the image has many directories in it that the subject needs and a tmpfs would hide")

@@ -50,7 +50,7 @@ pub fn recommend(profile: &Profile) -> Plan {
         match &target.storage {
             Storage::Tmpfs(reason) => tmpfs.push(as_tmpfs(profile, &image, &layout, target, reason)),
             Storage::Volume(reason) => {
-                volumes.push(as_volume(profile, &image, &layout, &mut names, target, reason))
+                volumes.push(as_volume(profile, &image, &layout, &mut names, target, reason));
             }
         }
     }
@@ -60,7 +60,7 @@ pub fn recommend(profile: &Profile) -> Plan {
         schema: PLAN_SCHEMA.to_owned(),
         subject: profile.subject.name.clone(),
         complete: profile.coverage.complete && content_known,
-        read_only: places.in_root.is_empty() && places.unnameable.values().all(Option::is_some),
+        read_only: places.in_root.is_empty() && places.replaced.values().all(Option::is_some),
         tmpfs,
         volumes,
         mounts_read_only: existing.read_only,
@@ -191,7 +191,7 @@ fn placement(places: &Places, layout: &Layout<'_>) -> Vec<Warning> {
             path: Some(first.clone()),
         });
     }
-    for (place, instead) in &places.unnameable {
+    for (place, instead) in &places.replaced {
         warnings.push(Warning {
             code: "unrepresentable-path".to_owned(),
             message: match instead {

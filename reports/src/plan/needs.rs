@@ -41,8 +41,10 @@ pub(super) struct Places {
     pub(super) directories: BTreeSet<SubjectPath>,
     /// Needed changes that no mount below `/` can serve.
     pub(super) in_root: BTreeSet<(SubjectPath, Op)>,
-    /// Directories that no mount target can name, with the one that is taken instead, if there is any.
-    pub(super) unnameable: BTreeMap<SubjectPath, Option<SubjectPath>>,
+    /// Directories that no mount target can name.
+    pub(super) unnameable: BTreeSet<SubjectPath>,
+    /// Those among them that lie in no other place, with the directory that is taken instead, if there is any.
+    pub(super) replaced: BTreeMap<SubjectPath, Option<SubjectPath>>,
 }
 
 /// The directories that an operation changes, and the object if it changes that.
@@ -161,8 +163,29 @@ impl Places {
                 }
             }
         }
+        places.stand_on_directories(image);
         places.make_representable();
         places
+    }
+
+    /// Replaces directories where the image has something else, there or above, by the directory that holds that:
+    /// the subject put a directory in its stead, and no mount can be put on a file.
+    fn stand_on_directories(&mut self, image: &Image<'_>) {
+        for directory in std::mem::take(&mut self.directories) {
+            let other =
+                |path: &SubjectPath| image.get(path).is_some_and(|entry| entry.kind != ObjectKind::Directory);
+            match directory.ancestors().filter(other).last().and_then(|outermost| outermost.parent()) {
+                None => {
+                    self.directories.insert(directory);
+                }
+                Some(parent) if !parent.is_root() => {
+                    self.directories.insert(parent);
+                }
+                Some(_) => {
+                    self.in_root.insert((directory, Op::Mkdir));
+                }
+            }
+        }
     }
 
     /// Replaces directories that no mount target can name by the nearest ancestor that one can.
@@ -171,9 +194,12 @@ impl Places {
             std::mem::take(&mut self.directories).into_iter().partition(is_representable);
         self.directories.extend(good);
         for directory in bad {
-            let instead = directory.ancestors().find(|a| !a.is_root() && is_representable(a));
-            self.directories.extend(instead.clone());
-            self.unnameable.insert(directory, instead);
+            if !directory.ancestors().any(|ancestor| self.directories.contains(&ancestor)) {
+                let instead = directory.ancestors().find(|a| !a.is_root() && is_representable(a));
+                self.directories.extend(instead.clone());
+                self.replaced.insert(directory.clone(), instead);
+            }
+            self.unnameable.insert(directory);
         }
     }
 }

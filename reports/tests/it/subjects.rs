@@ -69,7 +69,7 @@ pub(crate) fn postgres() -> Build {
         .by("/usr/lib/postgresql/16/bin/postgres", Phase::Startup)
         .writes(Op::Create, &["/var/lib/postgresql/data/PG_VERSION", "/var/lib/postgresql/data/base/5/16384"])
         .write_with(Op::Bind, path("/run/postgresql/.s.PGSQL.5432"), |write| {
-            write.object = ObjectKind::Socket
+            write.object = ObjectKind::Socket;
         })
         .write(Op::Create, "/run/postgresql/.s.PGSQL.5432.lock")
         .write(Op::Create, "/run/ready")

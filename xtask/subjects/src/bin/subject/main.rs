@@ -31,6 +31,7 @@ const VERBS: &[Verb] = &[
     ("fork", "COUNT", operations::fork),
     ("hostile", "DIRECTORY", operations::hostile),
     ("serve", "PORT", operations::serve),
+    ("script", "STEP [WORD…]…", operations::script),
 ];
 
 fn main() -> ExitCode {

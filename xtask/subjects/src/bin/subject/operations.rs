@@ -73,6 +73,15 @@ pub(crate) fn serve(arguments: &[OsString]) -> Done {
     DONE
 }
 
+/// Makes system calls, one after another in one process.
+pub(crate) fn script(arguments: &[OsString]) -> Done {
+    subjects::calls::run(arguments).map_err(|(step, error)| Failure::Operation(step, error))?;
+    DONE
+}
+
+/// As long as a name may be, less the four bytes that FUSE's overlay keeps for its own marks.
+const LONGEST_NAME: usize = 255 - 4;
+
 /// Names with newlines, escape sequences, quotes, what shells and YAML give a meaning to, bytes that are no UTF-8,
 /// and one as long as a name may be.
 fn hostile_names() -> Vec<Vec<u8>> {
@@ -93,7 +102,7 @@ fn hostile_names() -> Vec<Vec<u8>> {
     ]
     .map(<[u8]>::to_vec)
     .into();
-    names.push(vec![b'n'; 255]);
+    names.push(vec![b'n'; LONGEST_NAME]);
     names
 }
 
@@ -127,7 +136,7 @@ mod tests {
     #[test]
     fn hostile_names_are_names() {
         for name in hostile_names() {
-            assert!(name.len() <= 255 && !name.contains(&b'/') && !name.contains(&0));
+            assert!(name.len() <= LONGEST_NAME && !name.contains(&b'/') && !name.contains(&0));
         }
     }
 }

@@ -20,8 +20,12 @@ use crate::{
 pub(crate) async fn run(args: RunArgs, ui: Ui) -> Result<Status, Failure> {
     let RunArgs { training, container, image_and_args, .. } = args;
     let mut words = image_and_args.into_iter();
-    let image = words.next().filter(|image| !image.is_empty());
-    let image = image.ok_or_else(|| Failure::new(Kind::Usage, "the image's name is empty"))?;
+    let image = words.next().unwrap_or_default();
+    // No reference begins with a hyphen: it is an option that is not known.
+    if image.starts_with('-') || image.is_empty() {
+        return Err(Failure::new(Kind::Usage, format!("{image:?} is neither an option nor an image"))
+            .hint("`writepath run --help` lists the options; they are spelled as for `docker run`"));
+    }
     let args = words.collect();
     output::check_writable(&training.output)?;
     let pull = container.pull;

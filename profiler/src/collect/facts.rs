@@ -200,17 +200,10 @@ impl Collected {
         clock: Clock,
     ) -> Vec<Capability> {
         let symbols = Symbols::of_kernel();
-        let mut by_cap: BTreeMap<u8, BTreeMap<(String, String, Option<String>, bool, Verdict), CapabilityCheck>> =
-            BTreeMap::new();
+        let mut by_cap: BTreeMap<u8, BTreeMap<CheckId, CapabilityCheck>> = BTreeMap::new();
         for (key, count) in checks {
             let evidence = self.judge(key, count, programs, &symbols, clock);
-            let id = (
-                evidence.process.clone(),
-                evidence.syscall.clone(),
-                evidence.caller.clone(),
-                evidence.granted,
-                evidence.verdict,
-            );
+            let id = CheckId::of(&evidence);
             merge_check(by_cap.entry(key.cap).or_default(), id, evidence, count.phases);
         }
         for (key, port) in &self.low_ports {
@@ -229,7 +222,7 @@ impl Collected {
                 last_ms: clock.ms(count.last_ns),
                 phases: Vec::new(),
             };
-            let id = (evidence.process.clone(), format!("bind {port}"), None, true, Verdict::Opportunistic);
+            let id = CheckId::of(&evidence);
             merge_check(by_cap.entry(number).or_default(), id, evidence, count.phases);
         }
         by_cap
@@ -289,9 +282,31 @@ impl Collected {
     }
 }
 
-fn merge_check<K: Ord>(
-    checks: &mut BTreeMap<K, CapabilityCheck>,
-    id: K,
+/// Checks that are reported together: they differ in their kernel stacks at most.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CheckId {
+    process: String,
+    syscall: String,
+    caller: Option<String>,
+    granted: bool,
+    reason: String,
+}
+
+impl CheckId {
+    fn of(check: &CapabilityCheck) -> Self {
+        Self {
+            process: check.process.clone(),
+            syscall: check.syscall.clone(),
+            caller: check.caller.clone(),
+            granted: check.granted,
+            reason: check.reason.clone(),
+        }
+    }
+}
+
+fn merge_check(
+    checks: &mut BTreeMap<CheckId, CapabilityCheck>,
+    id: CheckId,
     evidence: CapabilityCheck,
     phase_bits: u32,
 ) {

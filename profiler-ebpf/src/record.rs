@@ -136,10 +136,6 @@ pub mod name_flag {
     pub const DETACHED: u32 = 1;
     /// The walk was cut off (too many components or bytes).
     pub const CUT: u32 = 2;
-    /// The string was cut off or could not be read.
-    pub const STRING_CUT: u32 = 4;
-    /// The object has no name any more (unlinked, or never had one).
-    pub const UNLINKED: u32 = 8;
 }
 
 /// Bits of [`WriteRecord::call_flags`] of an execution.
@@ -194,11 +190,12 @@ pub struct CapRecord {
     pub comm: [u8; 16],
 }
 
-/// The most bytes of one walk.
-pub const WALK_MAX: usize = 4096;
 /// The most bytes of one string, NUL included (`PATH_MAX`).
 pub const STRING_MAX: usize = 4096;
 /// The longest component (`NAME_MAX`) with its NUL.
 pub const COMPONENT_MAX: usize = 256;
-/// The most bytes of names behind a [`WriteRecord`].
-pub const NAMES_MAX: usize = 2 * (WALK_MAX + STRING_MAX);
+/// The most bytes of one walk: any path of `PATH_MAX` bytes, however its components fall.
+pub const WALK_MAX: usize = 4096 + COMPONENT_MAX;
+/// The most bytes of names behind a [`WriteRecord`], a power of two. Two walks and two strings of the full length
+/// would take a little more: the last string is cut then.
+pub const NAMES_MAX: usize = 16 * 1024;

@@ -170,6 +170,11 @@ pub fn keep_string(scratch: &mut Scratch, which: usize) {
         return;
     }
     let length = length - 1;
+    if scratch.used > NAMES_MAX as u64 - length {
+        scratch.head.names[which].flags |= name_flag::CUT;
+        count::lost(stat::PATHS_CUT);
+        return;
+    }
     let at = (scratch.used as usize) & (NAMES_MAX - 1);
     unsafe {
         helper::bpf_probe_read_kernel(

@@ -23,8 +23,8 @@ pub struct Subject {
     #[serde(default)]
     pub mounts: Vec<Mount>,
     /// What the image (not the running container) holds at the places that were written, sorted by path: every
-    /// directory that was written in, its ancestors, and what lies in it. Complete for those directories unless
-    /// they are listed in `image_cut`.
+    /// directory that was written in or changed itself, the innermost directory common to both ends of a rename or
+    /// link, and everything below them. Complete for those directories unless they are listed in `image_cut`.
     #[serde(default)]
     pub image_entries: Vec<ImageEntry>,
     /// Directories whose image content was too large to list.

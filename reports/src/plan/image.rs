@@ -56,26 +56,28 @@ impl<'a> Image<'a> {
     /// What a mount at `directory` would hide. `listed` tells whether the subject wrote in the directory, so that
     /// the profile lists its content.
     pub(super) fn content(&self, directory: &SubjectPath, listed: bool) -> Content {
-        let files = self
-            .entries
-            .range::<&SubjectPath, _>(directory..)
-            .skip_while(|(path, _)| **path == directory)
-            // Everything below a directory sorts behind it, but not at once (`/a-b` comes between `/a` and
-            // `/a/b`): hence a filter on the range up to the first path beyond both.
-            .take_while(|(path, _)| path.as_bytes().starts_with(directory.as_bytes()))
-            .filter(|(path, entry)| {
-                path.is_within(directory)
-                    && matches!(entry.kind, ObjectKind::File | ObjectKind::Symlink)
-                    && !self.hidden_already(path, directory)
-            })
-            .count();
+        let below = || {
+            self.entries
+                .range::<&SubjectPath, _>(directory..)
+                .skip_while(|(path, _)| **path == directory)
+                // Everything below a directory sorts behind it, but not at once (`/a-b` comes between `/a` and
+                // `/a/b`): hence a filter on the range up to the first path beyond both.
+                .take_while(|(path, _)| path.as_bytes().starts_with(directory.as_bytes()))
+                .filter(|(path, _)| path.is_within(directory))
+        };
+        let hides = |path: &SubjectPath, entry: &ImageEntry| {
+            matches!(entry.kind, ObjectKind::File | ObjectKind::Symlink)
+                && !self.hidden_already(path, directory)
+        };
+        let files = below().filter(|(path, entry)| hides(path, entry)).count();
         if files > 0 {
             return Content::Files(u64::try_from(files).unwrap_or(u64::MAX));
         }
         let cut = self.cut.iter().any(|cut| {
             cut.is_within(directory) || (directory.is_within(cut) && self.get(directory).is_none())
         });
-        if cut || (!listed && self.has_directory(directory)) { Content::Unknown } else { Content::None }
+        let exists = || self.has_directory(directory) || below().next().is_some();
+        if cut || (!listed && exists()) { Content::Unknown } else { Content::None }
     }
 
     /// Whether `path`, below `directory`, is or lies below a mount that the subject had there.

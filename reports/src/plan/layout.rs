@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::{Content, Image};
-use super::needs::{Places, common_ancestor, is_needed, pair};
+use super::needs::{Places, common_ancestor, directories_to_list, is_needed, pair};
 use super::storage::{self, Facts, Storage};
 use crate::model::{Op, Profile, SubjectPath, Write};
 
@@ -42,6 +42,8 @@ struct Ground<'a> {
     places: &'a Places,
     /// Directories that were removed or renamed away: a mount point cannot be.
     removed: BTreeSet<&'a SubjectPath>,
+    /// Directories whose content the profile lists, if the image has them.
+    listed: BTreeSet<SubjectPath>,
 }
 
 /// Lays out the mounts for `places`.
@@ -56,7 +58,7 @@ pub(super) fn lay_out<'a>(profile: &'a Profile, image: &'a Image<'a>, places: &'
             _ => None,
         })
         .collect();
-    let ground = Ground { profile, image, places, removed };
+    let ground = Ground { profile, image, places, removed, listed: directories_to_list(&profile.writes) };
     // Directories that were joined to keep renames on one mount; no mount may lie inside them.
     let mut joined = BTreeSet::new();
     loop {
@@ -230,7 +232,9 @@ impl<'a> Ground<'a> {
 
     /// The mount at `directory`, of the kind that suits it.
     fn target(&self, directory: &SubjectPath, share: &Share) -> Target<'a> {
-        let listed = self.places.directories.contains(directory);
+        // The directory itself is in the list where it was listed.
+        let listed = self.places.directories.contains(directory)
+            || self.listed.contains(directory) && self.image.has_directory(directory);
         let content = self.image.content(directory, listed);
         let writes = self.writes([share]);
         let peak_bytes = self.peak_bytes(directory);
@@ -239,8 +243,8 @@ impl<'a> Ground<'a> {
         Target { directory: directory.clone(), storage, content, writes, peak_bytes }
     }
 
-    /// The largest size seen of what was written below a directory, in bytes: what was recorded for it, or the
-    /// sum over the directories inside it that were recorded, whichever is more.
+    /// The largest size seen of what was written below a directory, in bytes: what was recorded for it, or else
+    /// the sum over the directories inside it that were recorded.
     fn peak_bytes(&self, directory: &SubjectPath) -> u64 {
         let sizes = &self.profile.run.sizes;
         let own = sizes.iter().filter(|size| size.path == *directory).map(|size| size.peak_bytes).max();
@@ -251,6 +255,6 @@ impl<'a> Ground<'a> {
             .iter()
             .filter(|size| tops.contains(&size.path))
             .fold(0u64, |sum, size| sum.saturating_add(size.peak_bytes));
-        own.unwrap_or(0).max(sum)
+        own.unwrap_or(sum)
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Image;
+use super::storage;
 use crate::model::{ObjectKind, Op, Profile, SubjectPath, Write};
 use crate::text::printable;
 
@@ -169,14 +170,17 @@ impl Places {
     }
 
     /// Replaces directories where the image has something else, there or above, by the directory that holds that:
-    /// the subject put a directory in its stead, and no mount can be put on a file.
+    /// the subject put a directory in its stead, and no mount can be put on a file. Directories that the image does
+    /// not have, in one for temporary files that it has, were made in the run, even where that was not seen.
     fn stand_on_directories(&mut self, image: &Image<'_>) {
         for directory in std::mem::take(&mut self.directories) {
             let other =
                 |path: &SubjectPath| image.get(path).is_some_and(|entry| entry.kind != ObjectKind::Directory);
             match directory.ancestors().filter(other).last().and_then(|outermost| outermost.parent()) {
                 None => {
-                    self.directories.insert(directory);
+                    let present = directory.ancestors().find(|ancestor| image.has_directory(ancestor));
+                    let instead = present.filter(storage::is_temporary);
+                    self.directories.insert(instead.unwrap_or(directory));
                 }
                 Some(parent) if !parent.is_root() => {
                     self.directories.insert(parent);

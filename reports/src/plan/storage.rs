@@ -103,7 +103,8 @@ fn lies_in(path: &SubjectPath, directories: &[&str]) -> bool {
     })
 }
 
-fn is_temporary(path: &SubjectPath) -> bool {
+/// Whether what lies in a directory may vanish with the container, going by its path.
+pub(super) fn is_temporary(path: &SubjectPath) -> bool {
     lies_in(path, TEMPORARY) || TEMPORARY_NAMES.contains(&path.file_name())
 }
 

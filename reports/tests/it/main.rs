@@ -8,5 +8,6 @@ mod formats;
 mod laws;
 mod plan;
 mod read;
+mod scale;
 mod schema;
 mod subjects;

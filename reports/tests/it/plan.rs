@@ -209,6 +209,23 @@ fn hiding_image_content_is_said() {
 }
 
 #[test]
+fn a_directory_that_joins_a_rename_is_not_taken_for_empty_unless_listed() {
+    let renames = |build: Build| build.rename("/srv/x/in/a", "/srv/x/out/a").plan();
+    // The profile lists the inner directories alone: who knows what else there is.
+    let plan = renames(Build::new("x").dirs(&["/srv/x/in", "/srv/x/out"]));
+    assert_eq!(
+        (mounts(&plan), codes(&plan)),
+        (vec!["volume /srv/x".to_owned()], vec!["image-content-unknown"])
+    );
+    let plan = renames(Build::new("x").dirs(&["/srv/x", "/srv/x/in", "/srv/x/out"]));
+    assert_eq!((mounts(&plan), codes(&plan)), (vec!["volume /srv/x".to_owned()], vec![]));
+    assert!(plan.complete);
+    let writes = Build::new("x").rename("/srv/x/in/a", "/srv/x/out/a").profile.writes;
+    let listed: Vec<_> = reports::plan::directories_to_list(&writes).into_iter().collect();
+    assert_eq!(listed, ["/srv/x", "/srv/x/in", "/srv/x/out"].map(path));
+}
+
+#[test]
 fn content_below_an_existing_mount_is_not_hidden_by_a_new_one() {
     let build = Build::new("x")
         .dirs(&["/srv", "/srv/a", "/srv/a/site"])

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use reports::model::{ContainerConfig, Exit, Gap, Load, Mount, Op, Phase, Profile, Subject, SubjectPath};
+use reports::{
+    model::{ContainerConfig, Exit, Gap, Load, Mount, Phase, Profile, Subject, SubjectPath},
+    plan::directories_to_list,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::{
@@ -313,24 +316,10 @@ impl Training<'_> {
     }
 }
 
-/// Directories on the root file system that a plan may want to mount something on.
+/// Directories of the image that a plan may want to mount something on.
 fn directories_of(profile: &Profile) -> BTreeSet<SubjectPath> {
-    let root = SubjectPath::root();
-    let mut directories = BTreeSet::new();
-    for write in &profile.writes {
-        if !write.succeeded() || write.op == Op::Sync || write.mount != root {
-            continue;
-        }
-        for path in std::iter::once(&write.path).chain(&write.from) {
-            let is_directory = write.collapsed || write.object == reports::model::ObjectKind::Directory;
-            if is_directory {
-                directories.insert(path.clone());
-            }
-            directories.extend(path.parent());
-        }
-    }
+    let mut directories = directories_to_list(&profile.writes);
     directories.extend(profile.subject.config.iter().flat_map(|config| config.image_volumes.iter().cloned()));
-    directories.remove(&root);
     directories
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Create a container and profile it from its first instruction to its exit
     Run(Box<RunArgs>),
+    /// Profile a container that runs already; its start-up is not seen, and the profile says so
+    Attach(AttachArgs),
     /// Profile a plain command in a cgroup of its own; needs no container runtime
     Exec(ExecArgs),
     /// Print the plan that a profile leads to
@@ -56,6 +58,7 @@ impl Cli {
         let own = match &self.command {
             Command::Run(args) => args.verbose,
             Command::Exec(ExecArgs { verbose, .. })
+            | Command::Attach(AttachArgs { verbose, .. })
             | Command::Recommend(RecommendArgs { verbose, .. })
             | Command::Diff(DiffArgs { verbose, .. }) => verbose.verbose,
             Command::Enter(_) => 0,
@@ -191,6 +194,20 @@ pub(crate) struct ContainerArgs {
     /// When to pull the image
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) pull: Pull,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    #[command(flatten)]
+    verbose: Verbose,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    /// Name, id or unique prefix of the id of a running container
+    #[arg(value_name = "CONTAINER", required_unless_present = "cgroup", conflicts_with = "cgroup")]
+    pub(crate) container: Option<String>,
+    /// Profile what runs in a cgroup (version 2) instead; a directory, or a path below the hierarchy's root
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -73,6 +73,9 @@ impl From<RuntimeError> for Failure {
             RuntimeError::NoImage { .. } => {
                 Self::new(Kind::Usage, message).hint("`docker image ls` shows the images on this host")
             }
+            RuntimeError::NoContainer { .. } => {
+                Self::new(Kind::Usage, message).hint("`docker ps` shows the containers that run on this host")
+            }
             RuntimeError::Option(_) => Self::new(Kind::Usage, message),
             RuntimeError::Refused { .. } => Self::new(Kind::Host, message),
         }

@@ -2,6 +2,7 @@
 //!
 //! This file only parses the command line, hands over to a command, and turns what comes of it into an exit status.
 
+mod cgroup;
 mod cli;
 mod collect;
 mod commands;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
     match command {
         Command::Run(args) => runtime()?.block_on(commands::run::run(*args, ui)),
+        Command::Attach(args) => runtime()?.block_on(commands::attach::run(args, ui)),
         Command::Exec(args) => runtime()?.block_on(commands::exec::run(args, ui)),
         Command::Recommend(args) => commands::recommend::run(&args, ui),
         Command::Diff(args) => commands::diff::run(&args, ui),

@@ -102,7 +102,9 @@ pub fn executed(task: *const c_void, bprm: *const c_void) {
             *slot
         }
     };
-    let subject = Subject { exe: (u64::from(device) << 44) ^ number, slot, reserved: 0 };
+    // The highest bit is left to ids that userspace chooses.
+    let exe = (u64::from(device).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number) & (u64::MAX >> 1);
+    let subject = Subject { exe, slot, reserved: 0 };
     if SUBJECTS.insert(tgid, &subject, 0).is_err() {
         lost(stat::SUBJECTS_FULL);
         return;

@@ -11,7 +11,10 @@ mod view;
 
 use std::{
     collections::HashMap,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -74,6 +77,9 @@ pub(crate) struct Progress {
     pub(crate) capabilities: usize,
 }
 
+/// Marks ids of executables that were chosen here.
+const ADOPTED: u64 = 1 << 63;
+
 /// The collecting thread.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -104,6 +110,23 @@ impl Collector {
     /// Names the container whose processes are looked into.
     pub(crate) fn set_container(&self, id: &str) {
         self.lock().container = Some(id.to_owned());
+    }
+
+    /// Takes note of a process that runs already: its view, and its executable under an id of its own, which is
+    /// returned.
+    pub(crate) fn adopt(&self, pid: u32) -> u64 {
+        // Ids from the kernel half are made of device and inode numbers: the highest bit is not set in them.
+        let id = ADOPTED | u64::from(pid);
+        let mut collected = self.lock();
+        if let Ok(link) = std::fs::read_link(format!("/proc/{pid}/exe"))
+            && let Ok(path) = SubjectPath::from_bytes(link.as_os_str().as_bytes())
+        {
+            collected.executables.insert(id, path);
+        }
+        if collected.view.is_none() {
+            collected.view = View::open(pid, collected.container.as_deref()).ok();
+        }
+        id
     }
 
     /// Figures for people.

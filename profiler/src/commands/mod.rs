@@ -1,5 +1,6 @@
 //! One file per command of the command line.
 
+pub(crate) mod attach;
 pub(crate) mod diff;
 pub(crate) mod exec;
 pub(crate) mod recommend;

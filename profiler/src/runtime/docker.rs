@@ -15,9 +15,13 @@ use bollard::{
     },
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use reports::model::{ContainerConfig, Exit, Mount, MountFlag, MountKind, Runtime, SubjectPath};
+use reports::model::{ContainerConfig, Exit, Mount, MountFlag, Runtime, SubjectPath};
 
-use super::{RuntimeError, options};
+use super::{
+    RuntimeError,
+    inspect::{Running, mounts_of, running_of},
+    options,
+};
 use crate::host::process_start_time;
 
 /// The label of every container made here; its value is `PID START-TIME` of the process that made it.
@@ -363,7 +367,25 @@ impl Docker {
         Ok(inspection.exit_code.unwrap_or(-1))
     }
 
-    /// The process id, on the host, of a running container's first process.
+    /// A running container, by name, id or unique prefix of its id.
+    ///
+    /// # Errors
+    /// Where there is none, or it does not run.
+    pub(crate) async fn running(&self, container: &str) -> Result<Running, RuntimeError> {
+        let unknown = |detail: &str| RuntimeError::NoContainer { container: container.to_owned(), detail: detail.to_owned() };
+        let inspection = match self.client.inspect_container(container, None).await {
+            Ok(inspection) => inspection,
+            Err(error) if is_status(&error, 404) => return Err(unknown("does not exist")),
+            // An ambiguous prefix.
+            Err(error) => return Err(unknown(&format!("cannot be inspected: {}", message_of(&error)))),
+        };
+        let image = inspection.image.clone().unwrap_or_default();
+        let image_config = self.client.inspect_image(&image).await.ok().and_then(|image| image.config).unwrap_or_default();
+        let volumes = self.inspect_image(&image).await?.unwrap_or_default();
+        running_of(&inspection, &image_config, volumes).ok_or_else(|| unknown("is not running"))
+    }
+
+    /// The mounts that a container has besides its root, and besides those that every container has.
     ///
     /// # Errors
     /// Where the container is gone.
@@ -478,62 +500,4 @@ fn body_of(config: &ContainerConfig, role: &str) -> Result<ContainerCreateBody, 
         host_config: Some(host_config),
         ..ContainerCreateBody::default()
     })
-}
-
-/// Files that Docker supplies (moby: daemon/container_operations_unix.go).
-const RUNTIME_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
-/// Where `--init` mounts its program.
-const INIT_PROGRAM: &str = "/sbin/docker-init";
-
-fn mounts_of(inspection: &ContainerInspectResponse, image_volumes: &[SubjectPath]) -> Vec<Mount> {
-    let host_config = inspection.host_config.as_ref();
-    let path = |text: &str| SubjectPath::from_bytes(text.as_bytes()).ok();
-    // What the user asked for, by target: the others are there because the image declares them.
-    let binds = host_config.and_then(|config| config.binds.as_ref());
-    let asked: Vec<SubjectPath> = binds
-        .into_iter()
-        .flatten()
-        .filter_map(|bind| bind.split(':').nth(1))
-        .chain(
-            host_config
-                .and_then(|config| config.mounts.as_ref())
-                .into_iter()
-                .flatten()
-                .filter_map(|mount| mount.target.as_deref()),
-        )
-        .filter_map(path)
-        .collect();
-    let mut mounts = Vec::new();
-    for point in inspection.mounts.iter().flatten() {
-        let Some(target) = point.destination.as_deref().and_then(path) else { continue };
-        let kind = match point.typ.as_deref() {
-            Some("bind") => MountKind::Bind,
-            Some("tmpfs") => MountKind::Tmpfs,
-            Some("volume") if image_volumes.contains(&target) && !asked.contains(&target) => MountKind::ImageVolume,
-            Some("volume") => MountKind::Volume,
-            _ => MountKind::Other,
-        };
-        let source = match kind {
-            MountKind::Volume => point.name.clone(),
-            MountKind::Bind => point.source.clone(),
-            _ => None,
-        };
-        mounts.push(Mount { target, kind, source, read_only: point.rw == Some(false) });
-    }
-    let tmpfs = host_config.and_then(|config| config.tmpfs.as_ref());
-    for (target, options) in tmpfs.into_iter().flatten() {
-        let Some(target) = path(target) else { continue };
-        let read_only = options.split(',').any(|option| option == "ro");
-        mounts.push(Mount { target, kind: MountKind::Tmpfs, source: None, read_only });
-    }
-    let init = host_config.and_then(|config| config.init).unwrap_or(false).then_some(INIT_PROGRAM);
-    for file in RUNTIME_FILES.into_iter().chain(init) {
-        if let Some(target) = path(file)
-            && !mounts.iter().any(|mount| mount.target == target)
-        {
-            mounts.push(Mount { target, kind: MountKind::Runtime, source: None, read_only: false });
-        }
-    }
-    mounts.sort_by(|a, b| a.target.cmp(&b.target));
-    mounts
 }

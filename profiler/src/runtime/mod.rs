@@ -2,9 +2,11 @@
 
 pub(crate) mod docker;
 mod image;
+mod inspect;
 mod options;
 
 pub(crate) use docker::{Docker, ImageFacts};
+pub(crate) use inspect::Running;
 pub(crate) use options::OptionError;
 
 /// Why the runtime could not do something.
@@ -24,6 +26,14 @@ pub(crate) enum RuntimeError {
         /// Its reference.
         image: String,
         /// What a pull said.
+        detail: String,
+    },
+    /// A container is not there, or not running.
+    #[error("the container `{container}` {detail}")]
+    NoContainer {
+        /// Its name or id, as given.
+        container: String,
+        /// What is wrong with it.
         detail: String,
     },
     /// An option is malformed.

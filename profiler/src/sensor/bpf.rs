@@ -133,9 +133,9 @@ impl Programs {
         self.table::<u64, u32>("FOLLOWED")?.insert(id, slot, 0).map_err(|error| map_error("FOLLOWED", &error))
     }
 
-    /// Counts as the subject's a process that runs already.
-    pub(crate) fn adopt_process(&mut self, tgid: u32, slot: u32) -> Result<(), SensorError> {
-        let subject = Subject { exe: 0, slot, reserved: 0 };
+    /// Counts as the subject's a process that runs already, under an executable's id that userspace chose.
+    pub(crate) fn adopt_process(&mut self, tgid: u32, exe: u64, slot: u32) -> Result<(), SensorError> {
+        let subject = Subject { exe, slot, reserved: 0 };
         let bytes: SubjectBytes = zerocopy::transmute!(subject);
         self.table::<u32, SubjectBytes>("SUBJECTS")?
             .insert(tgid, bytes, 0)

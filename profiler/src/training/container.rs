@@ -1,28 +1,26 @@
 //! A training run of a container.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use reports::{
     model::{ContainerConfig, Exit, Gap, Load, Mount, Phase, Profile, Subject, SubjectPath},
     plan::directories_to_list,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::{
     Course, Trained, TrainingOptions, Watch, assemble,
-    load::LoadTest,
+    course::{self, Ending, Point},
     ready::{Ready, ReadyError},
     timestamp,
 };
 use crate::{
+    cgroup::Cgroup,
     failure::{Failure, Kind},
     interrupt::Interrupts,
-    runtime::{Docker, ImageFacts, RuntimeError, docker::Pull},
+    runtime::{Docker, ImageFacts, Running, RuntimeError, docker::Pull},
     ui::{LiveLine, Ui},
 };
 
-/// How often sizes are measured and figures shown.
-const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 /// How many of the subject's last lines are shown where it failed.
 const LAST_LINES: u32 = 12;
 
@@ -34,14 +32,6 @@ pub(crate) struct Training<'a> {
     pub(crate) options: TrainingOptions,
     pub(crate) ui: Ui,
     pub(crate) interrupts: Interrupts,
-}
-
-/// How the subject's time ended.
-enum End {
-    /// It ended by itself.
-    Exited(Result<Exit, RuntimeError>, Option<Failure>),
-    /// It is to be stopped.
-    Stop(Option<Failure>),
 }
 
 impl Training<'_> {
@@ -85,51 +75,39 @@ impl Training<'_> {
     }
 
     async fn run_created(&mut self, id: &str, mut watch: Watch, image: &ImageFacts) -> Result<Trained, Failure> {
-        watch.programs().want_container(id, 0)?;
-        watch.set_container(id);
+        watch.want_container(id)?;
         let line = self.ui.live_line();
         line.phase(Phase::Startup, &format!("starting {}", self.config.image));
         let mut course = Course { started: timestamp(), ..Course::default() };
         watch.begin()?;
         self.docker.start(id).await?;
 
-        let end = self.until_end(id, &mut watch, &line, &mut course).await?;
-        let (exit, mut finding) = match end {
-            End::Exited(exit, failure) => (exit, failure),
-            End::Stop(failure) => (self.stop(id, &mut watch, &line).await?, failure),
+        let ending = self.watch_until(id, &mut watch, &line).await?;
+        let exit = match ending.end {
+            Some(exit) => exit,
+            None => self.stop(id, &mut watch, &line).await?,
         };
+        course.load = ending.load;
+        let mut finding = ending.finding;
         watch.look(&line);
         drop(line);
         match exit {
             Ok(exit) => {
-                if finding.is_none()
-                    && let Some(crash) = crash_of(&exit)
-                {
-                    finding = Some(self.with_last_lines(id, crash).await);
+                if finding.is_none() {
+                    finding = crash_of(&exit).map(|message| Failure::new(Kind::Finding, message));
                 }
                 course.exit = Some(exit);
             }
-            Err(error) => course.gaps.push(Gap {
-                code: "end-not-seen".to_owned(),
-                message: format!("how the subject ended is not known: {error}"),
-                count: 1,
-            }),
+            Err(error) => course.gaps.push(gap("end-not-seen", format!("how the subject ended is not known: {error}"))),
         }
-        if let Some(load) = &course.load
-            && load.exit_status != Some(0)
-            && finding.is_none()
-        {
-            finding = Some(self.with_last_lines(id, load_failure(load)).await);
+        if let Some(failure) = &mut finding {
+            self.add_last_lines(id, failure).await;
         }
 
         let mounts = match self.docker.mounts(id, &image.volumes).await {
             Ok(mounts) => mounts,
             Err(error) => {
-                course.gaps.push(Gap {
-                    code: "mounts-not-known".to_owned(),
-                    message: format!("the subject's mounts are not known: {error}"),
-                    count: 1,
-                });
+                course.gaps.push(gap("mounts-not-known", format!("the subject's mounts are not known: {error}")));
                 Vec::new()
             }
         };
@@ -137,120 +115,57 @@ impl Training<'_> {
         Ok(Trained { profile, finding })
     }
 
-    /// From the start to the moment the subject ends or is to be stopped.
-    async fn until_end(
-        &mut self,
-        id: &str,
-        watch: &mut Watch,
-        line: &LiveLine,
-        course: &mut Course,
-    ) -> Result<End, Failure> {
-        let docker = self.docker;
-        let mut exited = std::pin::pin!(docker.wait(id));
-        let mut ticks = interval(LOOK_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut interrupts = self.interrupts.clone();
-
-        if let Some(ready) = &self.options.ready {
-            let limit = self.options.ready_timeout;
-            let mut waiting = std::pin::pin!(timeout(limit, ready.wait(docker, id)));
-            loop {
-                tokio::select! {
-                    biased;
-                    exit = &mut exited => {
-                        return Ok(self.exited_early(id, exit, "before it was ready").await);
-                    }
-                    () = interrupts.asked(1) => return Ok(End::Stop(self.interrupted())),
-                    held = &mut waiting => match held {
-                        Ok(Ok(())) => break,
-                        Ok(Err(ReadyError::OutputEnded)) => {
-                            // The subject is ending; its exit tells more.
-                            continue;
-                        }
-                        Ok(Err(error)) => return Err(Failure::new(Kind::Host, error.to_string())),
-                        Err(_) => {
-                            let message = format!(
-                                "the subject was not ready within {}", humantime::format_duration(limit)
-                            );
-                            let failure = self.with_last_lines(id, message).await
-                                .hint("check the --ready condition, or allow more time with --ready-timeout");
-                            return Ok(End::Stop(Some(failure)));
-                        }
-                    },
-                    _ = ticks.tick() => watch.look(line),
-                }
-            }
+    /// Profiles a container that runs already, and leaves it running.
+    ///
+    /// # Errors
+    /// Where there is no profile.
+    pub(crate) async fn attach(self, running: Running) -> Result<Trained, Failure> {
+        let cgroup = Cgroup::of_process(running.pid)?;
+        let mut watch = Watch::start(self.options.sensor.clone()).await?;
+        watch.set_container(&running.id);
+        watch.follow_cgroup(&cgroup)?;
+        let line = self.ui.live_line();
+        let mut course = Course { started: timestamp(), gaps: vec![startup_not_seen()], ..Course::default() };
+        watch.begin()?;
+        let processes = watch.adopt(&cgroup)?;
+        line.phase(Phase::Startup, &format!("attached to {} ({processes} processes)", self.config.image));
+        let ending = self.watch_until(&running.id, &mut watch, &line).await?;
+        course.load = ending.load;
+        let mut finding = ending.finding;
+        watch.look(&line);
+        drop(line);
+        match ending.end {
+            Some(Ok(exit)) => course.exit = Some(exit),
+            Some(Err(error)) => course.gaps.push(gap("end-not-seen", format!("the container has gone: {error}"))),
+            None => course.gaps.push(gap("shutdown-not-seen", "the subject was not stopped, so its shutdown was not seen".to_owned())),
         }
-
-        watch.enter(Phase::Steady)?;
-        let what = match &self.options.load {
-            Some(_) => "running the load test",
-            None => "watching",
-        };
-        line.phase(Phase::Steady, what);
-        let mut load = match &self.options.load {
-            Some(command) => Some(LoadTest::start(command).map_err(|error| {
-                Failure::new(Kind::Host, format!("--load: no shell can be started: {error}"))
-            })?),
-            None => None,
-        };
-        let deadline = self.options.duration.map(|duration| Instant::now() + duration);
-        loop {
-            tokio::select! {
-                biased;
-                exit = &mut exited => {
-                    if load.is_some() {
-                        course.load = self.options.load.clone().map(|command| Load { command, exit_status: None });
-                        return Ok(self.exited_early(id, exit, "while the load test was running").await);
-                    }
-                    return Ok(End::Exited(exit, None));
-                }
-                () = interrupts.asked(1) => {
-                    course.load = self.options.load.clone().map(|command| Load { command, exit_status: None });
-                    return Ok(End::Stop(self.interrupted()));
-                }
-                status = async {
-                    match &mut load {
-                        Some(load) => load.wait().await,
-                        None => std::future::pending().await,
-                    }
-                } => {
-                    let status = status.map_err(|error| Failure::new(Kind::Host, format!("--load: {error}")))?;
-                    course.load = self.options.load.clone().map(|command| Load { command, exit_status: status.code() });
-                    return Ok(End::Stop(None));
-                }
-                () = async {
-                    match deadline {
-                        Some(deadline) => sleep_until(deadline).await,
-                        None => std::future::pending().await,
-                    }
-                } => {
-                    if load.is_some() {
-                        course.load = self.options.load.clone().map(|command| Load { command, exit_status: None });
-                        return Ok(End::Stop(Some(Failure::new(Kind::Finding, "the load test had not ended when --duration was over"))));
-                    }
-                    return Ok(End::Stop(None));
-                }
-                _ = ticks.tick() => watch.look(line),
-            }
+        if let Some(failure) = &mut finding {
+            self.add_last_lines(&running.id, failure).await;
         }
+        let mounts = self.docker.mounts(&running.id, &running.image.volumes).await.unwrap_or_default();
+        let profile = self.profile(watch, course, &running.image, mounts).await?;
+        Ok(Trained { profile, finding })
     }
 
-    /// The subject ended when it should not have.
-    async fn exited_early(&self, id: &str, exit: Result<Exit, RuntimeError>, when: &str) -> End {
-        match &exit {
-            Ok(Exit { status, .. }) => {
-                let message = format!("the subject ended with status {status} {when}");
-                End::Exited(exit, Some(self.with_last_lines(id, message).await))
-            }
-            Err(_) => End::Exited(exit, None),
+    /// From the start to the moment the subject has ended or is to be stopped.
+    async fn watch_until(&self, id: &str, watch: &mut Watch, line: &LiveLine) -> Result<Watched, Failure> {
+        let ready = self.options.ready.as_ref().map(|ready| ready.wait(self.docker, id));
+        let ended = self.docker.wait(id);
+        let (ending, load) =
+            course::watch_until(&self.options, self.interrupts.clone(), watch, line, ended, ready).await?;
+        let mut finding = course::finding_of(&ending, &self.options);
+        let Ending::Subject(exit, point) = ending else { return Ok(Watched { end: None, load, finding }) };
+        if let Ok(exit) = &exit {
+            let when = match point {
+                Point::BeforeReady => Some("before it was ready"),
+                Point::UnderLoad => Some("while the load test was running"),
+                Point::Watching => None,
+            };
+            finding = when
+                .map(|when| format!("the subject ended with status {} {when}", exit.status))
+                .map(|message| Failure::new(Kind::Finding, message));
         }
-    }
-
-    /// What an interruption means: without a load test or duration it is how a run ends.
-    fn interrupted(&self) -> Option<Failure> {
-        let planned = self.options.load.is_some() || self.options.duration.is_some();
-        planned.then(|| Failure::new(Kind::Finding, "interrupted: the training was cut short"))
+        Ok(Watched { end: Some(exit), load, finding })
     }
 
     /// Stops the subject, and waits for its end.
@@ -272,14 +187,13 @@ impl Training<'_> {
         Ok(docker.wait(id).await.map(|exit| Exit { stopped: true, ..exit }))
     }
 
-    async fn with_last_lines(&self, id: &str, message: String) -> Failure {
+    async fn add_last_lines(&self, id: &str, failure: &mut Failure) {
         let lines = self.docker.last_lines(id, LAST_LINES).await;
-        let message = if lines.trim().is_empty() {
-            format!("{message}; it printed nothing")
+        failure.message += &if lines.trim().is_empty() {
+            "; the subject printed nothing".to_owned()
         } else {
-            format!("{message}; its last lines:\n{}", lines.trim_end())
+            format!("; the subject's last lines:\n{}", lines.trim_end())
         };
-        Failure::new(Kind::Finding, message)
     }
 
     async fn profile(
@@ -331,9 +245,19 @@ fn crash_of(exit: &Exit) -> Option<String> {
     (!exit.stopped && exit.status != 0).then(|| format!("the subject ended with status {}", exit.status))
 }
 
-fn load_failure(load: &Load) -> String {
-    match load.exit_status {
-        Some(status) => format!("the load test failed with status {status}"),
-        None => "the load test was ended by a signal".to_owned(),
-    }
+/// What is missing of a subject that ran already.
+pub(super) fn startup_not_seen() -> Gap {
+    gap("startup-not-seen", "the subject ran already: what it wrote and used while starting was not seen; `writepath run` sees it".to_owned())
+}
+
+pub(super) fn gap(code: &str, message: String) -> Gap {
+    Gap { code: code.to_owned(), message, count: 1 }
+}
+
+/// How the time of watching ended.
+struct Watched {
+    /// How the subject ended; `None`: it runs still.
+    end: Option<Result<Exit, RuntimeError>>,
+    load: Option<Load>,
+    finding: Option<Failure>,
 }

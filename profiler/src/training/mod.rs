@@ -3,16 +3,19 @@
 //! Owns the order of things: sensors before the container, phases, the end by load, duration, exit or Ctrl-C.
 //! Whatever happens, what was created is removed.
 
+pub(crate) mod attached;
 pub(crate) mod command;
 pub(crate) mod container;
+mod course;
 pub(crate) mod load;
 pub(crate) mod ready;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use reports::model::{Coverage, Gap, Host, Load, PROFILE_SCHEMA, Phase, PhaseSpan, Profile, Run, Subject, Tool};
 
 use crate::{
+    cgroup::Cgroup,
     collect::{Collector, Facts, PHASE_BITS},
     failure::{Failure, Kind},
     host,
@@ -20,6 +23,9 @@ use crate::{
     ui::{Figures, LiveLine},
 };
 use ready::Ready;
+
+/// The number of the one subject of a run in the kernel half.
+const SLOT: u32 = 0;
 
 /// What the user wants of a run.
 #[derive(Debug, Clone)]
@@ -65,14 +71,44 @@ impl Watch {
         Ok(Self { programs, collector, start_ns: host::monotonic_ns(), phases: Vec::new() })
     }
 
-    /// The sensors.
-    pub(crate) fn programs(&mut self) -> &mut Programs {
-        &mut self.programs
-    }
-
-    /// Follows the processes of a container only.
+    /// Looks into processes of this container only.
     pub(crate) fn set_container(&self, id: &str) {
         self.collector.set_container(id);
+    }
+
+    /// Follows a container from the moment its cgroup appears.
+    pub(crate) fn want_container(&mut self, id: &str) -> Result<(), Failure> {
+        self.set_container(id);
+        Ok(self.programs.want_container(id, SLOT)?)
+    }
+
+    /// Follows a cgroup that exists, with those below it: whatever is executed in it from now on.
+    pub(crate) fn follow_cgroup(&mut self, cgroup: &Cgroup) -> Result<(), Failure> {
+        for cgroup in cgroup.subtree() {
+            // One that has gone since has nobody to follow.
+            if let Ok(id) = cgroup.id() {
+                self.programs.follow_cgroup(id, SLOT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the processes that run in a cgroup already. How many there are.
+    pub(crate) fn adopt(&mut self, cgroup: &Cgroup) -> Result<usize, Failure> {
+        let mut adopted = BTreeSet::new();
+        // What is forked while we look is seen in the next pass; from then on forks of the adopted are followed.
+        loop {
+            let running = cgroup.subtree().iter().flat_map(Cgroup::processes).collect::<BTreeSet<_>>();
+            let fresh: Vec<_> = running.difference(&adopted).copied().collect();
+            if fresh.is_empty() {
+                return Ok(adopted.len());
+            }
+            for pid in fresh {
+                let executable = self.collector.adopt(pid);
+                self.programs.adopt_process(pid, executable, SLOT)?;
+                adopted.insert(pid);
+            }
+        }
     }
 
     /// The run begins now, with the first phase.

@@ -38,14 +38,26 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 /// Capability checks, where the kernel has the tracepoint.
 #[btf_tracepoint(function = "cap_capable")]
 pub fn cap_capable(ctx: BtfTracePointContext) -> i32 {
-    capability::checked(ctx.as_ptr(), ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u32>(3), ctx.arg::<i32>(4));
+    capability::checked(
+        ctx.as_ptr(),
+        ctx.arg::<u64>(0),
+        ctx.arg::<u64>(1),
+        ctx.arg::<u32>(3),
+        ctx.arg::<i32>(4),
+    );
     0
 }
 
 /// Capability checks, by the function itself.
 #[fexit(function = "cap_capable")]
 pub fn cap_capable_exit(ctx: FExitContext) -> i32 {
-    capability::checked(ctx.as_ptr(), ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u32>(2), ctx.arg::<i32>(4));
+    capability::checked(
+        ctx.as_ptr(),
+        ctx.arg::<u64>(0),
+        ctx.arg::<u64>(1),
+        ctx.arg::<u32>(2),
+        ctx.arg::<i32>(4),
+    );
     0
 }
 

@@ -5,7 +5,10 @@
 /// 48 bytes without padding: it is hashed as raw memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct WriteKey {
     /// Inode number of the directory that the name is relative to.
     pub base_ino: u64,
@@ -40,7 +43,10 @@ pub mod scope {
 /// How often something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct Count {
     /// Times.
     pub count: u64,
@@ -58,7 +64,10 @@ pub struct Count {
 /// mounts since it entered the cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct Subject {
     /// The executable: a mix of its inode's device and number.
     pub exe: u64,
@@ -71,7 +80,10 @@ pub struct Subject {
 /// Identifies one kind of capability check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct CapKey {
     /// The executable.
     pub exe: u64,
@@ -114,7 +126,10 @@ pub mod kind {
 /// mount namespace, and a string relative to it.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct Name {
     /// Bytes of the walk: components from the leaf upward, each ending in a NUL.
     pub walk_len: u32,
@@ -147,7 +162,10 @@ pub mod execution {
 /// A first sight of an operation. Followed by the bytes of both names: walk, string, walk, string.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct WriteRecord {
     /// [`kind::WRITE`].
     pub kind: u32,
@@ -176,7 +194,10 @@ pub struct WriteRecord {
 /// A first sight of a capability check.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-#[cfg_attr(feature = "host", derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 pub struct CapRecord {
     /// [`kind::CAPABILITY`].
     pub kind: u32,

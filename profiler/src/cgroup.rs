@@ -47,7 +47,12 @@ impl Cgroup {
         let gone = |error: io::Error| Failure::new(Kind::Host, format!("process {pid}: {error}"));
         let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(gone)?;
         let path = text.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(|| {
-            Failure::new(Kind::Host, format!("process {pid} is in no cgroup of version 2; hosts with version 1 alone are not supported"))
+            Failure::new(
+                Kind::Host,
+                format!(
+                    "process {pid} is in no cgroup of version 2; hosts with version 1 alone are not supported"
+                ),
+            )
         })?;
         Self::at(&root()?.join(path.trim_start_matches('/')))
     }
@@ -149,7 +154,10 @@ fn remove(path: &Path) {
 fn remove_leftovers(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix("writepath-")).and_then(|rest| rest.split_once('-'));
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("writepath-"))
+            .and_then(|rest| rest.split_once('-'));
         let Some((pid, start)) = owner else { continue };
         let (Ok(pid), Ok(start)) = (pid.parse(), start.parse()) else { continue };
         if process_start_time(pid) != Some(start) {
@@ -169,8 +177,11 @@ pub(crate) fn root() -> Result<PathBuf, Failure> {
         (right.split(' ').next()? == "cgroup2").then(|| left.split(' ').nth(4).map(PathBuf::from))?
     });
     found.ok_or_else(|| {
-        Failure::new(Kind::Host, "no cgroup hierarchy of version 2 is mounted; hosts with version 1 alone are not supported")
-            .hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified")
+        Failure::new(
+            Kind::Host,
+            "no cgroup hierarchy of version 2 is mounted; hosts with version 1 alone are not supported",
+        )
+        .hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified")
     })
 }
 

@@ -8,13 +8,19 @@ use crate::{runtime::docker::Pull, training::ready::Ready, ui::ColorChoice};
 
 /// Finds out by watching where a container writes and which capabilities it needs, and prints the minimal hardening.
 #[derive(Debug, Parser)]
-#[command(name = "writepath", version, max_term_width = 100, propagate_version = true, after_help = "\
+#[command(
+    name = "writepath",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    after_help = "\
 Example:
   writepath run -o app.json -p 8080:80 --ready tcp:8080 --load 'ab -n 10000 http://127.0.0.1:8080/' my-app:1.2
   writepath recommend app.json
 
 Exit status: 0 done; 1 a finding (a load test that failed, something new in a comparison); 2 wrong usage or unreadable \
-input; 3 this host cannot do it; 4 the profile is incomplete.")]
+input; 3 this host cannot do it; 4 the profile is incomplete."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -295,7 +301,20 @@ mod tests {
 
     #[test]
     fn what_follows_the_image_is_its_own() {
-        let cli = Cli::try_parse_from(["writepath", "-v", "run", "-v", "a:/b", "-e", "A=1", "nginx", "-v", "--load", "x"]).unwrap();
+        let cli = Cli::try_parse_from([
+            "writepath",
+            "-v",
+            "run",
+            "-v",
+            "a:/b",
+            "-e",
+            "A=1",
+            "nginx",
+            "-v",
+            "--load",
+            "x",
+        ])
+        .unwrap();
         assert_eq!(cli.verbosity(), 1);
         let Command::Run(run) = cli.command else { panic!("run") };
         assert_eq!(run.container.volume, ["a:/b"]);

@@ -59,7 +59,10 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
         return Err(unwritable("it is a directory".to_owned()));
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".writepath-").tempfile_in(directory).map_err(|error| unwritable(error.to_string()))?;
+    tempfile::Builder::new()
+        .prefix(".writepath-")
+        .tempfile_in(directory)
+        .map_err(|error| unwritable(error.to_string()))?;
     Ok(())
 }
 

@@ -111,7 +111,11 @@ fn names_at_the_limits_are_recorded_whole() {
     let profile = read(&path);
     assert_eq!(status, Some(0), "{message}");
     let has = |op: &str, path: &str| {
-        profile["writes"].as_array().expect("a list").iter().any(|write| write["op"] == op && write["path"] == *path)
+        profile["writes"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|write| write["op"] == op && write["path"] == *path)
     };
     assert!(has("mkdir", &directory), "the deepest directory is there");
     assert!(has("create", &file) && has("unlink", &file), "the longest name is there");

@@ -65,8 +65,14 @@ fn an_image_that_does_not_exist_is_named() {
     }
     let profiles = Profiles::new();
     let profile = profiles.path("p.json");
-    let output =
-        writepath(["run", "--pull", "never", "-o", &profile.to_string_lossy(), "writepath-test/no-such-image:1"]);
+    let output = writepath([
+        "run",
+        "--pull",
+        "never",
+        "-o",
+        &profile.to_string_lossy(),
+        "writepath-test/no-such-image:1",
+    ]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("writepath-test/no-such-image:1"));
     assert!(!profile.exists());
@@ -131,7 +137,8 @@ fn a_load_test_that_fails_is_a_finding_with_a_profile() {
     }
     let profiles = Profiles::new();
     let path = profiles.path("p.json");
-    let (status, message) = run(&unique_name("load"), &path, &["--load", "echo to be seen; exit 9"], &["sleep"]);
+    let (status, message) =
+        run(&unique_name("load"), &path, &["--load", "echo to be seen; exit 9"], &["sleep"]);
     assert_eq!(status, Some(1), "{message}");
     assert!(message.contains("status 9") && message.contains("to be seen"), "{message}");
     let profile = read(&path);
@@ -155,10 +162,12 @@ fn phases_are_told_apart() {
     assert_eq!(status, Some(0), "{message}");
     let profile = read(&path);
     let writes = profile["writes"].as_array().expect("a list");
-    let steady = writes.iter().find(|write| write["path"] == "/tmp/steady").expect("the load's write was seen");
+    let steady =
+        writes.iter().find(|write| write["path"] == "/tmp/steady").expect("the load's write was seen");
     assert_eq!(steady["phases"], serde_json::json!(["steady"]));
     assert_eq!(writes.len(), 1, "`docker exec` itself is no part of the subject: {profile}");
-    let phases: Vec<_> = profile["run"]["phases"].as_array().expect("a list").iter().map(|p| &p["phase"]).collect();
+    let phases: Vec<_> =
+        profile["run"]["phases"].as_array().expect("a list").iter().map(|p| &p["phase"]).collect();
     assert_eq!(phases, ["startup", "steady", "shutdown"]);
 
     let (status, message) = run(&unique_name("startup"), &path, &["--ready", "delay:1ms"], &script);
@@ -207,7 +216,10 @@ fn an_interrupt_ends_the_load_test_too() {
     assert_eq!(child.wait().expect("it is ours").code(), Some(1), "the training was cut short");
     assert!(!exists(&name), "the container was left behind");
     assert!(path.exists(), "the profile is kept");
-    assert!(eventually(|| !Path::new(&format!("/proc/{}", pid.trim())).exists()), "the load test was left running");
+    assert!(
+        eventually(|| !Path::new(&format!("/proc/{}", pid.trim())).exists()),
+        "the load test was left running"
+    );
 }
 
 #[test]
@@ -312,7 +324,9 @@ fn a_plain_command_is_profiled_without_a_runtime() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|write| format!("{} {}", write["op"].as_str().unwrap_or(""), write["path"].as_str().unwrap_or("")))
+        .map(|write| {
+            format!("{} {}", write["op"].as_str().unwrap_or(""), write["path"].as_str().unwrap_or(""))
+        })
         .collect();
     let folder = folder.canonicalize().expect("it was made");
     for operation in [format!("mkdir {}", folder.display()), format!("create {}/file", folder.display())] {

@@ -65,7 +65,8 @@ fn unreadable_profiles_are_named_with_the_place() {
     let missing = folder.path().join("none.json").to_string_lossy().into_owned();
     let other = file("other.json", PROFILE.replace("profile/v1", "profile/v9").as_bytes());
     let deep = file("deep.json", "[".repeat(100_000).as_bytes());
-    let wrong = file("wrong.json", PROFILE.replace(r#""duration_ms":1"#, r#""duration_ms":"x\u001b[2J""#).as_bytes());
+    let wrong =
+        file("wrong.json", PROFILE.replace(r#""duration_ms":1"#, r#""duration_ms":"x\u001b[2J""#).as_bytes());
     let relative = PROFILE.replace(
         r#""writes":[]"#,
         r#""writes":[{"path":"etc","op":"open","errno":0,"count":1,"mount":"/","first_ms":0,"last_ms":0,"processes":[]}]"#,
@@ -127,7 +128,10 @@ fn the_json_plan_is_what_the_contract_says() {
     for field in ["tmpfs", "volumes", "mounts_read_only", "cap_add", "warnings", "alternatives"] {
         assert!(plan[field].is_array(), "{field}: {plan}");
     }
-    assert_eq!((&plan["read_only"], &plan["no_new_privileges"], &plan["complete"]), (&true.into(), &true.into(), &true.into()));
+    assert_eq!(
+        (&plan["read_only"], &plan["no_new_privileges"], &plan["complete"]),
+        (&true.into(), &true.into(), &true.into())
+    );
     assert!(plan["user"].is_null());
 }
 

@@ -70,7 +70,11 @@ const TABLE: &[Row] = &[
     Row { name: "bind", script: "bind s", expected: "bind s" },
     Row { name: "bind-relative", script: "chdir ., bind @s", expected: "bind s" },
     Row { name: "sync", script: "create f, fsync f, fdatasync f", expected: "create f, sync f" },
-    Row { name: "through-link", script: "mkdirat d, symlink @d l, create l/f", expected: "mkdir d, symlink l, create d/f" },
+    Row {
+        name: "through-link",
+        script: "mkdirat d, symlink @d l, create l/f",
+        expected: "mkdir d, symlink l, create d/f",
+    },
     Row {
         name: "name-through-link",
         script: "mkdirat d, symlink @d l, mkdirat l/e",
@@ -79,7 +83,11 @@ const TABLE: &[Row] = &[
     Row { name: "dots", script: "mkdirat d, mkdirat d/../e", expected: "mkdir d, mkdir e" },
     Row { name: "missing", script: "?unlink f, ?mkdirat d/e", expected: "unlink f!2, mkdir d/e!2" },
     Row { name: "existing", script: "mkdirat d, ?mkdirat d", expected: "mkdir d, mkdir d!17" },
-    Row { name: "not-empty", script: "mkdirat d, create d/f, ?rmdir d", expected: "mkdir d, create d/f, rmdir d!39" },
+    Row {
+        name: "not-empty",
+        script: "mkdirat d, create d/f, ?rmdir d",
+        expected: "mkdir d, create d/f, rmdir d!39",
+    },
     Row { name: "device", script: "write @/dev/null", expected: "open /dev/null" },
     #[cfg(target_arch = "x86_64")]
     Row {
@@ -127,7 +135,8 @@ fn expected() -> BTreeSet<String> {
         all.insert(format!("mkdir {PLACE}/{}", row.name));
         for operation in row.expected.split(", ") {
             let (op, rest) = operation.split_once(' ').expect("an operation has a name");
-            let (names, errno) = rest.split_once('!').map_or((rest, String::new()), |(n, e)| (n, format!("!{e}")));
+            let (names, errno) =
+                rest.split_once('!').map_or((rest, String::new()), |(n, e)| (n, format!("!{e}")));
             let names: Vec<_> = names.split('<').map(|name| in_directory(row, name)).collect();
             all.insert(format!("{op} {}{errno}", names.join("<")));
         }
@@ -145,7 +154,11 @@ fn reported(profile: &Value) -> BTreeSet<String> {
                 Some(0) => String::new(),
                 errno => format!("!{}", errno.expect("errno is a number")),
             };
-            format!("{} {}{from}{errno}", write["op"].as_str().expect("op"), write["path"].as_str().expect("path"))
+            format!(
+                "{} {}{from}{errno}",
+                write["op"].as_str().expect("op"),
+                write["path"].as_str().expect("path")
+            )
         })
         .collect()
 }
@@ -157,7 +170,8 @@ fn every_operation_is_reported_and_nothing_else() {
     }
     let profiles = Profiles::new();
     let path = profiles.path("operations.json");
-    let mut words = vec!["run".to_owned(), "--quiet".into(), "-o".into(), path.display().to_string(), SUBJECT.into()];
+    let mut words =
+        vec!["run".to_owned(), "--quiet".into(), "-o".into(), path.display().to_string(), SUBJECT.into()];
     words.push("script".to_owned());
     words.extend(script());
     writepath_status(0, words);

@@ -16,6 +16,7 @@ mod lint;
 mod packages;
 mod setup;
 mod test;
+mod vm;
 mod waiting;
 mod workspace;
 
@@ -49,6 +50,8 @@ enum Verb {
     Doc,
     /// Unit tests, then the integration tests on the host's daemon and on a second one
     Test(test::Options),
+    /// Integration tests in virtual machines, on the kernels of several Debian releases
+    VmTest(vm::Options),
     /// Build the test images on the host's daemon
     Images,
     /// Start the second daemon (overlay2, pure cgroup v2) with the test images, and stop it on Ctrl-C or end of input
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Lint => lint::run(),
         Verb::Doc => doc::run(),
         Verb::Test(options) => test::run(&options),
+        Verb::VmTest(options) => vm::run(&options),
         Verb::Images => images::run(),
         Verb::SecondDaemon => daemon::second::run(),
         Verb::Demo => demo::run(),

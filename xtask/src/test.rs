@@ -110,10 +110,10 @@ fn integration_on(daemon: &dyn Daemon, options: &Options, tally: &mut Tally) -> 
 
 /// The sum of libtest's results.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u32,
-    failed: u32,
-    skipped: u32,
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
     /// Runs that failed: also those that did not come as far as a result.
     failed_runs: u32,
 }
@@ -140,7 +140,7 @@ impl Tally {
     }
 
     /// Counts a line like `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …`.
-    fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
             return;

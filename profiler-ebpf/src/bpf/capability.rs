@@ -34,9 +34,8 @@ pub fn checked(context: *mut c_void, cred: u64, namespace: u64, cap: u32, result
         flags |= check::OTHER_NAMESPACE;
     }
     let number = current_syscall();
-    let stack = unsafe {
-        helper::bpf_get_stackid(context, ptr::addr_of!(STACKS).cast_mut().cast(), FAST_STACK_CMP)
-    };
+    let stack =
+        unsafe { helper::bpf_get_stackid(context, ptr::addr_of!(STACKS).cast_mut().cast(), FAST_STACK_CMP) };
     let key = CapKey {
         exe: subject.exe,
         slot: subject.slot,

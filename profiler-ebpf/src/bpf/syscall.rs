@@ -17,7 +17,8 @@ use profiler_ebpf::{
 use super::{
     count::{Sight, bump, first_or_again, lost},
     kernel::{
-        current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, setting, typed_register,
+        current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, setting,
+        typed_register,
     },
     maps::{CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
     name::{hash, keep_string, length, path_at, read_string, walk},
@@ -223,7 +224,9 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
         form::BIND => {
             let mut address = 0u64;
             let length = scratch.args[2];
-            unsafe { helper::bpf_probe_read_user(ptr::addr_of_mut!(address).cast(), 8, path as *const c_void) };
+            unsafe {
+                helper::bpf_probe_read_user(ptr::addr_of_mut!(address).cast(), 8, path as *const c_void)
+            };
             let family = address as u16;
             if family == AF_INET || family == AF_INET6 {
                 let port = ((address >> 16) as u16).swap_bytes();
@@ -308,7 +311,15 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
 
 /// An operation on an open file.
 #[inline(always)]
-fn by_file(scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64, file: u64) {
+fn by_file(
+    scratch: &mut Scratch,
+    call: Descriptor,
+    subject: &Subject,
+    op: u8,
+    errno: u32,
+    flags: u64,
+    file: u64,
+) {
     let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
     object(scratch, fresh_key(subject, op, errno, call.1), flags, mount, dentry);
 }
@@ -336,9 +347,7 @@ pub fn object(scratch: &mut Scratch, fresh: WriteKey, flags: u64, mount: u64, de
 
 /// An operation on a name, or two.
 #[inline(always)]
-fn by_name(
-    scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64,
-) {
+fn by_name(scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64) {
     let (mount, dentry) = base_of(scratch, 0, call.dirfd());
     let inode = inode_of(dentry);
     let hashes = hash(scratch, 0);
@@ -477,4 +486,3 @@ fn send(scratch: &mut Scratch) {
         lost(stat::RECORDS_LOST);
     }
 }
-

@@ -8,7 +8,9 @@ use profiler_ebpf::{
 };
 use reports::{
     capability,
-    model::{Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, SubjectPath, Verdict, Write},
+    model::{
+        Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, SubjectPath, Verdict, Write,
+    },
     verdict::{self, CheckFacts},
 };
 
@@ -33,7 +35,8 @@ pub(crate) struct Facts {
 }
 
 /// The phases and the bits that stand for them in the kernel half.
-pub(crate) const PHASE_BITS: [(Phase, u32); 3] = [(Phase::Startup, 1), (Phase::Steady, 2), (Phase::Shutdown, 4)];
+pub(crate) const PHASE_BITS: [(Phase, u32); 3] =
+    [(Phase::Startup, 1), (Phase::Steady, 2), (Phase::Shutdown, 4)];
 
 /// Times relative to the start of the run.
 #[derive(Debug, Clone, Copy)]
@@ -139,20 +142,23 @@ impl Collected {
                 path = path.parent().unwrap_or(path);
             }
             let (first_ms, last_ms) = (clock.ms(count.first_ns), clock.ms(count.last_ns));
-            let write = merged.entry((path.clone(), from.clone(), op, key.errno, collapsed)).or_insert_with(|| Write {
-                path,
-                from,
-                op,
-                errno: i32::try_from(key.errno).unwrap_or(i32::MAX),
-                count: 0,
-                mount: operation.mount.clone(),
-                object: operation.object,
-                collapsed,
-                first_ms,
-                last_ms,
-                phases: Vec::new(),
-                processes: Vec::new(),
-            });
+            let write =
+                merged.entry((path.clone(), from.clone(), op, key.errno, collapsed)).or_insert_with(|| {
+                    Write {
+                        path,
+                        from,
+                        op,
+                        errno: i32::try_from(key.errno).unwrap_or(i32::MAX),
+                        count: 0,
+                        mount: operation.mount.clone(),
+                        object: operation.object,
+                        collapsed,
+                        first_ms,
+                        last_ms,
+                        phases: Vec::new(),
+                        processes: Vec::new(),
+                    }
+                });
             write.count += count.count;
             write.first_ms = write.first_ms.min(first_ms);
             write.last_ms = write.last_ms.max(last_ms);
@@ -170,7 +176,8 @@ impl Collected {
         self.operations
             .iter()
             .map(|(key, operation)| {
-                let folder = WriteKey { scope: scope::DIRECTORY, name: operation.directory, name2: 0, ..*key };
+                let folder =
+                    WriteKey { scope: scope::DIRECTORY, name: operation.directory, name2: 0, ..*key };
                 (folder, operation)
             })
             .collect()

@@ -48,10 +48,15 @@ pub(super) fn require_root() -> Result<(), Failure> {
 }
 
 pub(super) fn listen() -> Result<Interrupts, Failure> {
-    Interrupts::listen().map_err(|error| Failure::new(Kind::Host, format!("signals cannot be handled: {error}")))
+    Interrupts::listen()
+        .map_err(|error| Failure::new(Kind::Host, format!("signals cannot be handled: {error}")))
 }
 
-fn configuration(container: ContainerArgs, image: String, args: Vec<String>) -> Result<ContainerConfig, Failure> {
+fn configuration(
+    container: ContainerArgs,
+    image: String,
+    args: Vec<String>,
+) -> Result<ContainerConfig, Failure> {
     let ContainerArgs {
         name,
         env,
@@ -158,6 +163,11 @@ mod tests {
         assert_eq!(environment[..3], ["A=1", "B=two words", "C=3"]);
         assert!(environment[3].starts_with("PATH="));
         assert!(super::environment(&[], vec!["=x".to_owned()]).is_err());
-        assert!(super::environment(&["/nonexistent/env".into()], vec![]).unwrap_err().message.contains("/nonexistent/env"));
+        assert!(
+            super::environment(&["/nonexistent/env".into()], vec![])
+                .unwrap_err()
+                .message
+                .contains("/nonexistent/env")
+        );
     }
 }

@@ -105,8 +105,10 @@ impl Docker {
             .ok()
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let unreachable =
-            |error: ApiError| RuntimeError::Unreachable { address: address.clone(), message: message_of(&error) };
+        let unreachable = |error: ApiError| RuntimeError::Unreachable {
+            address: address.clone(),
+            message: message_of(&error),
+        };
         let client = bollard::Docker::connect_with_host(&address).map_err(unreachable)?;
         let client = client.negotiate_version().await.map_err(unreachable)?;
         let info = client.info().await.map_err(unreachable)?;
@@ -174,7 +176,8 @@ impl Docker {
         };
         let mut stream = self.client.create_image(Some(options), None, None);
         while let Some(step) = stream.next().await {
-            let step = step.map_err(|error| no_image(format!(", and pulling it failed: {}", message_of(&error))))?;
+            let step =
+                step.map_err(|error| no_image(format!(", and pulling it failed: {}", message_of(&error))))?;
             if let Some(status) = step.status {
                 progress(&status);
             }
@@ -212,8 +215,11 @@ impl Docker {
             name: config.name.clone(),
             platform: config.platform.clone().unwrap_or_default(),
         };
-        let created =
-            self.client.create_container(Some(options), body).await.map_err(refused("create the container"))?;
+        let created = self
+            .client
+            .create_container(Some(options), body)
+            .await
+            .map_err(refused("create the container"))?;
         Ok(created.id)
     }
 
@@ -270,7 +276,9 @@ impl Docker {
             }
             Err(error) => match waited {
                 // Removed from outside, but the wait still told how it ended.
-                Some(Ok(response)) => Ok(Exit { status: response.status_code, oom_killed: false, stopped: false }),
+                Some(Ok(response)) => {
+                    Ok(Exit { status: response.status_code, oom_killed: false, stopped: false })
+                }
                 Some(Err(ApiError::DockerContainerWaitError { code, .. })) => {
                     Ok(Exit { status: code, oom_killed: false, stopped: false })
                 }
@@ -284,11 +292,14 @@ impl Docker {
     /// # Errors
     /// Where the daemon refuses.
     pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>) -> Result<(), RuntimeError> {
-        let seconds = timeout.map(|timeout| i32::try_from(timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX));
+        let seconds =
+            timeout.map(|timeout| i32::try_from(timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX));
         let options = StopContainerOptions { signal: None, t: seconds };
         match self.waiting_client.stop_container(id, Some(options)).await {
             // 304: not running any more; 404: removed from outside.
-            Err(error) if !is_status(&error, 304) && !is_status(&error, 404) => Err(refused("stop the container")(error)),
+            Err(error) if !is_status(&error, 304) && !is_status(&error, 404) => {
+                Err(refused("stop the container")(error))
+            }
             _ => Ok(()),
         }
     }
@@ -316,7 +327,8 @@ impl Docker {
 
     /// The last lines that a container has printed.
     pub(crate) async fn last_lines(&self, id: &str, count: u32) -> String {
-        let options = LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
+        let options =
+            LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
         let chunks: Result<Vec<_>, _> = self.client.logs(id, Some(options)).try_collect().await;
         chunks.map(|chunks| chunks.iter().map(ToString::to_string).collect()).unwrap_or_default()
     }
@@ -356,9 +368,13 @@ impl Docker {
             cmd: Some(vec!["/bin/sh", "-c", command]),
             ..Default::default()
         };
-        let exec = self.client.create_exec(id, options).await.map_err(refused("run a command in the container"))?;
-        let started =
-            self.client.start_exec(&exec.id, None).await.map_err(refused("run a command in the container"))?;
+        let exec =
+            self.client.create_exec(id, options).await.map_err(refused("run a command in the container"))?;
+        let started = self
+            .client
+            .start_exec(&exec.id, None)
+            .await
+            .map_err(refused("run a command in the container"))?;
         if let StartExecResults::Attached { mut output, .. } = started {
             while output.next().await.is_some() {}
         }
@@ -372,7 +388,10 @@ impl Docker {
     /// # Errors
     /// Where there is none, or it does not run.
     pub(crate) async fn running(&self, container: &str) -> Result<Running, RuntimeError> {
-        let unknown = |detail: &str| RuntimeError::NoContainer { container: container.to_owned(), detail: detail.to_owned() };
+        let unknown = |detail: &str| RuntimeError::NoContainer {
+            container: container.to_owned(),
+            detail: detail.to_owned(),
+        };
         let inspection = match self.client.inspect_container(container, None).await {
             Ok(inspection) => inspection,
             Err(error) if is_status(&error, 404) => return Err(unknown("does not exist")),
@@ -380,7 +399,8 @@ impl Docker {
             Err(error) => return Err(unknown(&format!("cannot be inspected: {}", message_of(&error)))),
         };
         let image = inspection.image.clone().unwrap_or_default();
-        let image_config = self.client.inspect_image(&image).await.ok().and_then(|image| image.config).unwrap_or_default();
+        let image_config =
+            self.client.inspect_image(&image).await.ok().and_then(|image| image.config).unwrap_or_default();
         let volumes = self.inspect_image(&image).await?.unwrap_or_default();
         running_of(&inspection, &image_config, volumes).ok_or_else(|| unknown("is not running"))
     }
@@ -389,7 +409,11 @@ impl Docker {
     ///
     /// # Errors
     /// Where the container is gone.
-    pub(crate) async fn mounts(&self, id: &str, image_volumes: &[SubjectPath]) -> Result<Vec<Mount>, RuntimeError> {
+    pub(crate) async fn mounts(
+        &self,
+        id: &str,
+        image_volumes: &[SubjectPath],
+    ) -> Result<Vec<Mount>, RuntimeError> {
         Ok(mounts_of(&self.inspect(id).await?, image_volumes))
     }
 
@@ -413,7 +437,11 @@ pub(crate) enum Pull {
 /// A pull without a tag would fetch all tags.
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
-    if name.contains(':') || reference.contains('@') { reference.to_owned() } else { format!("{reference}:latest") }
+    if name.contains(':') || reference.contains('@') {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
 }
 
 fn owner_label() -> String {
@@ -457,7 +485,8 @@ fn body_of(config: &ContainerConfig, role: &str) -> Result<ContainerCreateBody, 
         image_volumes: _,
     } = config;
     let ports = options::publish(publish)?;
-    let (mut binds, mut anonymous, mut tmpfs, mut api_mounts) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
+    let (mut binds, mut anonymous, mut tmpfs, mut api_mounts) =
+        (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
     for mount in mounts {
         match mount.flag {
             MountFlag::Volume => match options::volume(&mount.value)? {

@@ -46,13 +46,19 @@ impl Docker {
         Ok(content)
     }
 
-    async fn list(&self, id: &str, directories: &BTreeSet<SubjectPath>) -> Result<ImageContent, RuntimeError> {
+    async fn list(
+        &self,
+        id: &str,
+        directories: &BTreeSet<SubjectPath>,
+    ) -> Result<ImageContent, RuntimeError> {
         let mut entries = BTreeMap::new();
         let mut cut = Vec::new();
         for directory in directories {
             // The root itself is never a mount point.
             let covered = directory.ancestors().skip(1).any(|above| directories.contains(&above));
-            let Some(path) = directory.as_str().filter(|_| !directory.is_root() && !covered) else { continue };
+            let Some(path) = directory.as_str().filter(|_| !directory.is_root() && !covered) else {
+                continue;
+            };
             let mut stream = self.archive(id, path);
             let mut parser = Listing::new(directory);
             while let Some(chunk) = stream.next().await {
@@ -204,7 +210,9 @@ impl Listing {
             tar::EntryType::Char | tar::EntryType::Block => ObjectKind::Device,
             _ => return,
         };
-        let Ok(path) = SubjectPath::from_bytes(&[self.above.as_bytes(), b"/", &name].concat()) else { return };
+        let Ok(path) = SubjectPath::from_bytes(&[self.above.as_bytes(), b"/", &name].concat()) else {
+            return;
+        };
         self.entries.push(ImageEntry {
             path,
             kind,

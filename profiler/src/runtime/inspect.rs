@@ -39,7 +39,8 @@ fn config_of(
     let config = inspection.config.clone().unwrap_or_default();
     let host = inspection.host_config.clone().unwrap_or_default();
     let image_env = image_config.env.clone().unwrap_or_default();
-    let entrypoint = config.entrypoint.filter(|entrypoint| Some(entrypoint) != image_config.entrypoint.as_ref());
+    let entrypoint =
+        config.entrypoint.filter(|entrypoint| Some(entrypoint) != image_config.entrypoint.as_ref());
     let command = config.cmd.filter(|command| Some(command) != image_config.cmd.as_ref());
     // `--entrypoint` takes one word; the others are arguments.
     let mut entrypoint = entrypoint.unwrap_or_default().into_iter();
@@ -101,7 +102,11 @@ fn mount_options(host: &HostConfig) -> Vec<MountOption> {
         .tmpfs
         .iter()
         .flatten()
-        .map(|(target, options)| if options.is_empty() { target.clone() } else { format!("{target}:{options}") })
+        .map(
+            |(target, options)| {
+                if options.is_empty() { target.clone() } else { format!("{target}:{options}") }
+            },
+        )
         .collect();
     tmpfs.sort();
     binds.chain(mounts).chain(tmpfs.into_iter().map(option(MountFlag::Tmpfs))).collect()
@@ -116,13 +121,16 @@ fn mount_option(mount: &ApiMount) -> Option<String> {
         _ => return None,
     };
     let mut fields = vec![format!("type={kind}"), format!("target={}", mount.target.as_deref()?)];
-    fields.extend(mount.source.as_deref().filter(|source| !source.is_empty()).map(|source| format!("source={source}")));
+    fields.extend(
+        mount.source.as_deref().filter(|source| !source.is_empty()).map(|source| format!("source={source}")),
+    );
     fields.extend((mount.read_only == Some(true)).then(|| "readonly".to_owned()));
     if let Some(tmpfs) = &mount.tmpfs_options {
         fields.extend(tmpfs.size_bytes.map(|size| format!("tmpfs-size={size}")));
         fields.extend(tmpfs.mode.map(|mode| format!("tmpfs-mode={mode:o}")));
     }
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     writer.write_record(&fields).ok()?;
     let record = String::from_utf8(writer.into_inner().ok()?).ok()?;
     Some(record.trim_end().to_owned())
@@ -157,7 +165,9 @@ pub(super) fn mounts_of(inspection: &ContainerInspectResponse, image_volumes: &[
         let kind = match point.typ.as_deref() {
             Some("bind") => MountKind::Bind,
             Some("tmpfs") => MountKind::Tmpfs,
-            Some("volume") if image_volumes.contains(&target) && !asked.contains(&target) => MountKind::ImageVolume,
+            Some("volume") if image_volumes.contains(&target) && !asked.contains(&target) => {
+                MountKind::ImageVolume
+            }
             Some("volume") => MountKind::Volume,
             _ => MountKind::Other,
         };

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{Mount, MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, PortBinding, PortMap};
+use bollard::models::{
+    Mount, MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, PortBinding, PortMap,
+};
 
 /// An option's value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,11 +50,13 @@ pub(super) fn publish(values: &[String]) -> Result<PortMap, OptionError> {
         if !ip.is_empty() && ip.parse::<std::net::IpAddr>().is_err() {
             return Err(error("the address is no IP address"));
         }
-        let container = ports(container).ok_or_else(|| error("the container's port is a number from 0 to 65535 or a range"))?;
+        let container = ports(container)
+            .ok_or_else(|| error("the container's port is a number from 0 to 65535 or a range"))?;
         let hosts: Vec<String> = if host_port.is_empty() {
             container.clone().map(|_| String::new()).collect()
         } else {
-            let hosts = ports(host_port).ok_or_else(|| error("the host's port is a number from 0 to 65535 or a range"))?;
+            let hosts = ports(host_port)
+                .ok_or_else(|| error("the host's port is a number from 0 to 65535 or a range"))?;
             if hosts.len() != container.len() {
                 return Err(error("both ranges of ports must have the same length"));
             }
@@ -60,7 +64,10 @@ pub(super) fn publish(values: &[String]) -> Result<PortMap, OptionError> {
         };
         for (port, host_port) in container.zip(hosts) {
             let binding = PortBinding { host_ip: Some(ip.to_owned()), host_port: Some(host_port) };
-            map.entry(format!("{port}/{protocol}")).or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(binding);
+            map.entry(format!("{port}/{protocol}"))
+                .or_insert_with(|| Some(Vec::new()))
+                .get_or_insert_default()
+                .push(binding);
         }
     }
     Ok(map)
@@ -87,8 +94,10 @@ pub(super) fn volume(value: &str) -> Result<Volume, OptionError> {
         return Err(bad("--volume", value, "the path inside the container must be absolute"));
     }
     if source.starts_with('.') {
-        let absolute = std::path::absolute(source).map_err(|error| bad("--volume", value, error.to_string()))?;
-        let absolute = absolute.to_str().ok_or_else(|| bad("--volume", value, "the host's path is no UTF-8"))?;
+        let absolute =
+            std::path::absolute(source).map_err(|error| bad("--volume", value, error.to_string()))?;
+        let absolute =
+            absolute.to_str().ok_or_else(|| bad("--volume", value, "the host's path is no UTF-8"))?;
         return Ok(Volume::Bind(format!("{absolute}:{rest}")));
     }
     Ok(Volume::Bind(value.to_owned()))
@@ -119,7 +128,9 @@ pub(super) fn mount(value: &str) -> Result<Mount, OptionError> {
                     "bind" => MountType::BIND,
                     "volume" => MountType::VOLUME,
                     "tmpfs" => MountType::TMPFS,
-                    other => return Err(error(format!("the type `{other}` is not one of bind, volume, tmpfs"))),
+                    other => {
+                        return Err(error(format!("the type `{other}` is not one of bind, volume, tmpfs")));
+                    }
                 });
             }
             "source" | "src" => mount.source = Some(text.to_owned()),
@@ -127,9 +138,15 @@ pub(super) fn mount(value: &str) -> Result<Mount, OptionError> {
             "readonly" | "ro" => mount.read_only = Some(matches!(text, "true" | "1")),
             "volume-nocopy" => volume.no_copy = Some(matches!(text, "true" | "1")),
             "bind-nonrecursive" => bind.non_recursive = Some(matches!(text, "true" | "1")),
-            "tmpfs-size" => tmpfs.size_bytes = Some(size(text).ok_or_else(|| error("tmpfs-size is a number of bytes, with k, m or g".to_owned()))?),
+            "tmpfs-size" => {
+                tmpfs.size_bytes =
+                    Some(size(text).ok_or_else(|| {
+                        error("tmpfs-size is a number of bytes, with k, m or g".to_owned())
+                    })?);
+            }
             "tmpfs-mode" => {
-                tmpfs.mode = Some(i64::from_str_radix(text, 8).map_err(|_| error("tmpfs-mode is octal".to_owned()))?);
+                tmpfs.mode =
+                    Some(i64::from_str_radix(text, 8).map_err(|_| error("tmpfs-mode is octal".to_owned()))?);
             }
             other => return Err(error(format!("the field `{other}` is not supported"))),
         }
@@ -220,7 +237,9 @@ mod tests {
         let options = parsed.tmpfs_options.unwrap();
         assert_eq!((options.size_bytes, options.mode), (Some(64 << 20), Some(0o1777)));
         assert_eq!(mount("type=bind,src=/x,dst=/y,readonly").unwrap().read_only, Some(true));
-        for value in ["type=nope,target=/x", "target=x", "type=tmpfs,target=/x,tmpfs-size=z", "what=1,target=/x"] {
+        for value in
+            ["type=nope,target=/x", "target=x", "type=tmpfs,target=/x,tmpfs-size=z", "what=1,target=/x"]
+        {
             assert!(mount(value).is_err(), "{value}");
         }
     }

@@ -52,9 +52,8 @@ impl Programs {
     pub(crate) fn load(options: &SensorOptions) -> Result<(Self, Records), SensorError> {
         let data = std::fs::read(BTF_PATH).map_err(SensorError::NoBtf)?;
         let btf = Btf::parse(&data)?;
-        let kernel_btf = KernelBtf::parse(&data, aya::Endianness::default()).map_err(|error| SensorError::Load {
-            program: "the kernel's BTF".to_owned(),
-            message: chain(&error),
+        let kernel_btf = KernelBtf::parse(&data, aya::Endianness::default()).map_err(|error| {
+            SensorError::Load { program: "the kernel's BTF".to_owned(), message: chain(&error) }
         })?;
         let mut result = Err(SensorError::Load { program: String::new(), message: String::new() });
         for has_task_pt_regs in PT_REGS_WAYS {
@@ -88,23 +87,32 @@ impl Programs {
             .map_max_entries("RECORDS", options.ring_bytes)
             .map_max_entries("WRITES", options.table_entries)
             .load(OBJECT)
-            .map_err(|error| SensorError::Load { program: "the BPF object".to_owned(), message: chain(&error) })?;
+            .map_err(|error| SensorError::Load {
+                program: "the BPF object".to_owned(),
+                message: chain(&error),
+            })?;
 
         let mut hooks = Vec::new();
         // The order matters: processes are followed before anything is reported about them.
-        for name in ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir", "sys_exit"] {
+        for name in
+            ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir", "sys_exit"]
+        {
             attach_tracepoint(&mut ebpf, name, kernel_btf)?;
             hooks.push(format!("tp_btf/{name}"));
         }
         match attach_tracepoint(&mut ebpf, "cap_capable", kernel_btf) {
             Ok(()) => hooks.push("tp_btf/cap_capable".to_owned()),
             Err(refused) => {
-                attach_fexit(&mut ebpf, "cap_capable_exit", "cap_capable", kernel_btf).map_err(|_| refused)?;
+                attach_fexit(&mut ebpf, "cap_capable_exit", "cap_capable", kernel_btf)
+                    .map_err(|_| refused)?;
                 hooks.push("fexit/cap_capable".to_owned());
             }
         }
 
-        let missing = |map: &str| SensorError::Map { map: map.to_owned(), message: "it is not in the object".to_owned() };
+        let missing = |map: &str| SensorError::Map {
+            map: map.to_owned(),
+            message: "it is not in the object".to_owned(),
+        };
         let ring = ebpf.take_map("RECORDS").ok_or_else(|| missing("RECORDS"))?;
         let ring = RingBuf::try_from(ring).map_err(|error| map_error("RECORDS", &error))?;
         let stacks = ebpf.take_map("STACKS").ok_or_else(|| missing("STACKS"))?;
@@ -173,7 +181,11 @@ impl Programs {
         }
         let skipped = self.skipped_runs();
         if skipped != 0 {
-            losses.push(("programs-skipped", "runs of a program that the kernel skipped because it was running already", skipped));
+            losses.push((
+                "programs-skipped",
+                "runs of a program that the kernel skipped because it was running already",
+                skipped,
+            ));
         }
         Ok(losses)
     }
@@ -194,7 +206,10 @@ impl Programs {
         if id == NO_STACK {
             return Vec::new();
         }
-        self.stacks.get(&id, 0).map(|trace| trace.frames().iter().map(|frame| frame.ip).collect()).unwrap_or_default()
+        self.stacks
+            .get(&id, 0)
+            .map(|trace| trace.frames().iter().map(|frame| frame.ip).collect())
+            .unwrap_or_default()
     }
 
     fn table<K: aya::Pod, V: aya::Pod>(
@@ -210,11 +225,13 @@ impl Programs {
         K: FromBytes + Eq + std::hash::Hash + AbiKey,
     {
         let map = self.ebpf.map(name).ok_or_else(|| no_map(name))?;
-        let table = BpfMap::<_, K::Bytes, CountBytes>::try_from(map).map_err(|error| map_error(name, &error))?;
+        let table =
+            BpfMap::<_, K::Bytes, CountBytes>::try_from(map).map_err(|error| map_error(name, &error))?;
         let mut counts = HashMap::new();
         for entry in table.iter() {
             let (key, count) = entry.map_err(|error| map_error(name, &error))?;
-            let (Ok(key), Ok(count)) = (K::read_from_bytes(K::bytes(&key)), Count::read_from_bytes(&count)) else {
+            let (Ok(key), Ok(count)) = (K::read_from_bytes(K::bytes(&key)), Count::read_from_bytes(&count))
+            else {
                 continue;
             };
             counts.insert(key, count);
@@ -248,8 +265,13 @@ impl Records {
     ///
     /// # Errors
     /// Those of poll(2).
-    pub(crate) fn wait(&mut self, wake: BorrowedFd<'_>, sink: &mut impl FnMut(Record<'_>)) -> std::io::Result<()> {
-        let mut watched = [PollFd::new(&self.0, PollFlags::IN), PollFd::from_borrowed_fd(wake, PollFlags::IN)];
+    pub(crate) fn wait(
+        &mut self,
+        wake: BorrowedFd<'_>,
+        sink: &mut impl FnMut(Record<'_>),
+    ) -> std::io::Result<()> {
+        let mut watched =
+            [PollFd::new(&self.0, PollFlags::IN), PollFd::from_borrowed_fd(wake, PollFlags::IN)];
         match poll(&mut watched, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -284,9 +284,7 @@ mod tests {
             let mut data = Vec::new();
             data.extend_from_slice(&MAGIC.to_le_bytes());
             data.extend_from_slice(&[1, 0]);
-            for word in
-                [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32]
-            {
+            for word in [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32] {
                 data.extend_from_slice(&word.to_le_bytes());
             }
             data.extend_from_slice(&self.types);

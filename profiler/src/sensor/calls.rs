@@ -144,7 +144,8 @@ pub(crate) fn spares_last_link(number: u16, op: u8, flags: u64) -> bool {
 }
 
 fn has_at_flags(number: i64) -> bool {
-    [libc::SYS_fchownat, libc::SYS_utimensat, SYS_FCHMODAT2, SYS_SETXATTRAT, SYS_REMOVEXATTRAT].contains(&number)
+    [libc::SYS_fchownat, libc::SYS_utimensat, SYS_FCHMODAT2, SYS_SETXATTRAT, SYS_REMOVEXATTRAT]
+        .contains(&number)
 }
 
 /// The name of a system call, or its number.

@@ -81,7 +81,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record<'_>> {
             let second = (head.names[1].string_len != 0).then_some(second);
             Some(Record::Write(WriteSight { head, name, second }))
         }
-        kind::CAPABILITY => CapRecord::read_from_prefix(bytes).ok().map(|(record, _)| Record::Capability(record)),
+        kind::CAPABILITY => {
+            CapRecord::read_from_prefix(bytes).ok().map(|(record, _)| Record::Capability(record))
+        }
         _ => None,
     }
 }
@@ -141,7 +143,10 @@ mod tests {
         assert_eq!(sight.name.mount_point(), b"/var/run");
         assert_eq!(sight.name.string, b"x/yz");
         let second = sight.second.unwrap();
-        assert_eq!((second.base(), second.mount_point(), second.string), (b"/".to_vec(), b"/".to_vec(), &b"ab"[..]));
+        assert_eq!(
+            (second.base(), second.mount_point(), second.string),
+            (b"/".to_vec(), b"/".to_vec(), &b"ab"[..])
+        );
     }
 
     #[test]

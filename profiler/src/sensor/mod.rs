@@ -33,7 +33,9 @@ impl Default for SensorOptions {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SensorError {
     /// The kernel offers no BTF.
-    #[error("the kernel offers no type information (/sys/kernel/btf/vmlinux: {0}); it takes CONFIG_DEBUG_INFO_BTF=y, as the kernels of all large distributions have")]
+    #[error(
+        "the kernel offers no type information (/sys/kernel/btf/vmlinux: {0}); it takes CONFIG_DEBUG_INFO_BTF=y, as the kernels of all large distributions have"
+    )]
     NoBtf(#[source] std::io::Error),
     /// A field is missing in it.
     #[error(transparent)]

@@ -64,10 +64,12 @@ impl CommandTraining {
         let (status, stopped) = match ending {
             Ending::Subject(status, point) => {
                 if point != Point::Watching {
-                    finding = Some(Failure::new(Kind::Finding, "the command ended before its training was over"));
+                    finding =
+                        Some(Failure::new(Kind::Finding, "the command ended before its training was over"));
                 }
-                let status = status
-                    .map_err(|error| Failure::new(Kind::Host, format!("the command cannot be waited for: {error}")))?;
+                let status = status.map_err(|error| {
+                    Failure::new(Kind::Host, format!("the command cannot be waited for: {error}"))
+                })?;
                 (status, false)
             }
             _ => (self.stop(&mut child, &mut watch, &line).await?, true),
@@ -98,7 +100,12 @@ impl CommandTraining {
             .map_err(|error| Failure::new(Kind::Host, format!("the command cannot be started: {error}")))
     }
 
-    async fn stop(&self, child: &mut Child, watch: &mut Watch, line: &LiveLine) -> Result<ExitStatus, Failure> {
+    async fn stop(
+        &self,
+        child: &mut Child,
+        watch: &mut Watch,
+        line: &LiveLine,
+    ) -> Result<ExitStatus, Failure> {
         watch.look(line);
         watch.enter(Phase::Shutdown)?;
         line.phase(Phase::Shutdown, "stopping");

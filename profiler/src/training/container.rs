@@ -74,7 +74,12 @@ impl Training<'_> {
         Ok(trained)
     }
 
-    async fn run_created(&mut self, id: &str, mut watch: Watch, image: &ImageFacts) -> Result<Trained, Failure> {
+    async fn run_created(
+        &mut self,
+        id: &str,
+        mut watch: Watch,
+        image: &ImageFacts,
+    ) -> Result<Trained, Failure> {
         watch.want_container(id)?;
         let line = self.ui.live_line();
         line.phase(Phase::Startup, &format!("starting {}", self.config.image));
@@ -98,7 +103,9 @@ impl Training<'_> {
                 }
                 course.exit = Some(exit);
             }
-            Err(error) => course.gaps.push(gap("end-not-seen", format!("how the subject ended is not known: {error}"))),
+            Err(error) => {
+                course.gaps.push(gap("end-not-seen", format!("how the subject ended is not known: {error}")));
+            }
         }
         if let Some(failure) = &mut finding {
             self.add_last_lines(id, failure).await;
@@ -107,7 +114,9 @@ impl Training<'_> {
         let mounts = match self.docker.mounts(id, &image.volumes).await {
             Ok(mounts) => mounts,
             Err(error) => {
-                course.gaps.push(gap("mounts-not-known", format!("the subject's mounts are not known: {error}")));
+                course
+                    .gaps
+                    .push(gap("mounts-not-known", format!("the subject's mounts are not known: {error}")));
                 Vec::new()
             }
         };
@@ -136,8 +145,13 @@ impl Training<'_> {
         drop(line);
         match ending.end {
             Some(Ok(exit)) => course.exit = Some(exit),
-            Some(Err(error)) => course.gaps.push(gap("end-not-seen", format!("the container has gone: {error}"))),
-            None => course.gaps.push(gap("shutdown-not-seen", "the subject was not stopped, so its shutdown was not seen".to_owned())),
+            Some(Err(error)) => {
+                course.gaps.push(gap("end-not-seen", format!("the container has gone: {error}")));
+            }
+            None => course.gaps.push(gap(
+                "shutdown-not-seen",
+                "the subject was not stopped, so its shutdown was not seen".to_owned(),
+            )),
         }
         if let Some(failure) = &mut finding {
             self.add_last_lines(&running.id, failure).await;

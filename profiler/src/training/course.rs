@@ -87,7 +87,10 @@ pub(crate) async fn watch_until<E>(
         None => None,
     };
     let report = |status: Option<ExitStatus>| {
-        options.load.clone().map(|command| Load { command, exit_status: status.and_then(|status| status.code()) })
+        options
+            .load
+            .clone()
+            .map(|command| Load { command, exit_status: status.and_then(|status| status.code()) })
     };
     let deadline = options.duration.map(|duration| Instant::now() + duration);
     loop {

@@ -12,7 +12,9 @@ pub(crate) mod ready;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use reports::model::{Coverage, Gap, Host, Load, PROFILE_SCHEMA, Phase, PhaseSpan, Profile, Run, Subject, Tool};
+use reports::model::{
+    Coverage, Gap, Host, Load, PROFILE_SCHEMA, Phase, PhaseSpan, Profile, Run, Subject, Tool,
+};
 
 use crate::{
     cgroup::Cgroup,
@@ -137,7 +139,8 @@ impl Watch {
     pub(crate) fn look(&self, line: &LiveLine) {
         self.collector.measure_sizes();
         let progress = self.collector.progress();
-        let lost = self.programs.losses().map(|losses| losses.iter().map(|(_, _, count)| count).sum()).unwrap_or(0);
+        let lost =
+            self.programs.losses().map(|losses| losses.iter().map(|(_, _, count)| count).sum()).unwrap_or(0);
         line.figures(Figures { writes: progress.writes, capabilities: progress.capabilities, lost });
     }
 

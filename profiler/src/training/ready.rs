@@ -46,7 +46,8 @@ impl FromStr for Ready {
         match (kind, value) {
             ("healthy", "") => Ok(Self::Healthy),
             ("tcp", value) => {
-                let address = if value.contains(':') { value.to_owned() } else { format!("127.0.0.1:{value}") };
+                let address =
+                    if value.contains(':') { value.to_owned() } else { format!("127.0.0.1:{value}") };
                 let port = address.rsplit(':').next().unwrap_or_default();
                 if port.parse::<u16>().is_err() {
                     return Err(format!("`{port}` is no port; write tcp:PORT or tcp:HOST:PORT"));
@@ -62,7 +63,9 @@ impl FromStr for Ready {
             ("log", value) => Regex::new(value).map(Self::Log).map_err(|error| error.to_string()),
             ("exec", "") => Err("it takes a command: exec:CMD".to_owned()),
             ("exec", value) => Ok(Self::Exec(value.to_owned())),
-            ("delay", value) => humantime::parse_duration(value).map(Self::Delay).map_err(|error| error.to_string()),
+            ("delay", value) => {
+                humantime::parse_duration(value).map(Self::Delay).map_err(|error| error.to_string())
+            }
             _ => Err("write tcp:PORT, http:URL, log:REGEX, healthy, exec:CMD or delay:DURATION".to_owned()),
         }
     }
@@ -145,7 +148,9 @@ pub(crate) enum ReadyError {
 }
 
 async fn answers(address: &str) -> bool {
-    let Ok(Ok(mut stream)) = timeout(QUESTION_TIMEOUT, TcpStream::connect(address)).await else { return false };
+    let Ok(Ok(mut stream)) = timeout(QUESTION_TIMEOUT, TcpStream::connect(address)).await else {
+        return false;
+    };
     match timeout(SERVED_AFTER, stream.read(&mut [0; 1])).await {
         // It waits for us to speak, or has spoken.
         Err(_) | Ok(Ok(1..)) => true,
@@ -187,7 +192,19 @@ mod tests {
         assert!(matches!("healthy".parse(), Ok(Ready::Healthy)));
         assert!(matches!("exec:pg_isready".parse(), Ok(Ready::Exec(_))));
         assert!(matches!("delay:2s".parse(), Ok(Ready::Delay(delay)) if delay == Duration::from_secs(2)));
-        for text in ["", "tcp:", "tcp:x", "http:", "http:ftp://x", "log:", "log:(", "exec:", "delay:x", "healthy:1", "up"] {
+        for text in [
+            "",
+            "tcp:",
+            "tcp:x",
+            "http:",
+            "http:ftp://x",
+            "log:",
+            "log:(",
+            "exec:",
+            "delay:x",
+            "healthy:1",
+            "up",
+        ] {
             assert!(text.parse::<Ready>().is_err(), "{text}");
         }
     }

@@ -16,7 +16,7 @@ use crate::command::{self, say};
 use crate::daemon::{Daemon, host};
 use crate::packages;
 
-pub(crate) use scratch::SAMPLE;
+pub(crate) use scratch::{SAMPLE, SUBJECT};
 
 /// What every image here is labelled with.
 const OWN_LABEL: &str = "io.writepath.test=1";
@@ -33,6 +33,16 @@ pub(crate) fn build_all(daemon: &dyn Daemon) -> Result<()> {
     scratch::build_subject(daemon)?;
     scratch::build_sample(daemon)?;
     debian::build(daemon)
+}
+
+/// Every image that the tests use.
+pub(crate) fn names() -> Vec<&'static str> {
+    [SUBJECT, SAMPLE].into_iter().chain(debian::names()).collect()
+}
+
+/// Builds the image alone whose verbs do one thing each.
+pub(crate) fn build_subject(daemon: &dyn Daemon) -> Result<()> {
+    scratch::build_subject(daemon)
 }
 
 /// Builds the sample service's image alone.
@@ -52,7 +62,7 @@ fn ensure_tools() -> Result<()> {
 
 /// Gives the other daemon a copy of every image.
 pub(crate) fn copy_all(from: &dyn Daemon, to: &dyn Daemon) -> Result<()> {
-    let names: Vec<&str> = [scratch::SUBJECT, scratch::SAMPLE].into_iter().chain(debian::names()).collect();
+    let names = names();
     say(&format!("copying {} images to the {} daemon", names.len(), to.name()));
     let mut save = from.docker().arg("save").args(&names).stdout(Stdio::piped()).spawn()?;
     let stream = save.stdout.take().context("`docker save` has no output")?;
@@ -116,8 +126,8 @@ fn run_import(command: &mut Command, archive: &Archive) -> Result<()> {
     Ok(())
 }
 
-/// A short digest of everything an image is made from. Not cryptographic: it tells an old image from a new one.
-fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+/// A short digest of everything that something is made from. Not cryptographic: it tells an old image from a new one.
+pub(crate) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = DefaultHasher::new();
     for part in parts {
         part.hash(&mut hasher);

@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::workspace;
 
 /// The program whose verbs do one thing each, for tests.
-pub(super) const SUBJECT: &str = "writepath-test/subject";
+pub(crate) const SUBJECT: &str = "writepath-test/subject";
 /// The sample service of the demo.
 pub(crate) const SAMPLE: &str = "writepath-demo/service";
 

@@ -30,8 +30,13 @@ fn directory_of(path: &CString) -> io::Result<(c_long, CString)> {
     let bytes = path.as_bytes();
     let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(io::ErrorKind::InvalidInput)?;
     let parent = CString::new(if slash == 0 { b"/" } else { &bytes[..slash] })?;
-    let descriptor =
-        call!(SYS_openat, libc::AT_FDCWD, parent.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC, 0)?;
+    let descriptor = call!(
+        SYS_openat,
+        libc::AT_FDCWD,
+        parent.as_ptr(),
+        libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC,
+        0
+    )?;
     Ok((descriptor, CString::new(&bytes[slash + 1..])?))
 }
 
@@ -160,7 +165,11 @@ const STEPS: &[Step] = &[
     Step { name: "fchown", words: 1, run: |w| call!(SYS_fchown, open(&w[0], libc::O_RDONLY)?, 7, 7) },
     Step { name: "utimensat", words: 1, run: |w| call!(SYS_utimensat, libc::AT_FDCWD, w[0].as_ptr(), 0, 0) },
     Step { name: "futimens", words: 1, run: |w| call!(SYS_utimensat, open(&w[0], libc::O_RDONLY)?, 0, 0, 0) },
-    Step { name: "setxattr", words: 1, run: |w| call!(SYS_setxattr, w[0].as_ptr(), NAME.as_ptr(), c"x".as_ptr(), 1, 0) },
+    Step {
+        name: "setxattr",
+        words: 1,
+        run: |w| call!(SYS_setxattr, w[0].as_ptr(), NAME.as_ptr(), c"x".as_ptr(), 1, 0),
+    },
     Step {
         name: "fsetxattr",
         words: 1,
@@ -179,7 +188,11 @@ const STEPS: &[Step] = &[
     Step { name: "fsync", words: 1, run: |w| call!(SYS_fsync, open(&w[0], libc::O_RDONLY)?) },
     Step { name: "fdatasync", words: 1, run: |w| call!(SYS_fdatasync, open(&w[0], libc::O_RDONLY)?) },
     #[cfg(target_arch = "x86_64")]
-    Step { name: "open", words: 1, run: |w| call!(SYS_open, w[0].as_ptr(), libc::O_WRONLY | libc::O_CREAT, 0o644) },
+    Step {
+        name: "open",
+        words: 1,
+        run: |w| call!(SYS_open, w[0].as_ptr(), libc::O_WRONLY | libc::O_CREAT, 0o644),
+    },
     #[cfg(target_arch = "x86_64")]
     Step { name: "creat", words: 1, run: |w| call!(SYS_creat, w[0].as_ptr(), 0o644) },
     #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,221 @@
+//! `cargo xtask vm-test`: the integration tests on several kernels, each in a virtual machine with Docker on cgroup v2.
+//!
+//! One root file system of the host's own Debian release is booted with the kernels of several releases, one machine
+//! at a time. Nothing is installed on the host besides Debian packages, nothing is mounted, and no port is opened. A
+//! machine ends with this process, however that ends.
+//!
+//! What takes long to make stays below the target directory, as do the results of the last run of each kernel: the
+//! jobs' output, the profiles, the daemon's and the kernel's log, the console.
+
+mod cache;
+mod debian;
+mod disk;
+mod initramfs;
+mod kernel;
+mod machine;
+mod payload;
+mod report;
+mod userland;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use self::cache::Cache;
+use self::kernel::{Kernel, MATRIX};
+use self::machine::{Accelerator, Boot, Disk};
+use self::payload::Payload;
+use self::report::Report;
+use self::userland::Userland;
+use crate::command::say;
+use crate::daemon::host;
+use crate::packages::{self, HostLacks, Package};
+use crate::{setup, workspace};
+
+/// What a machine may take besides its jobs: booting, starting Docker, switching off.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
+/// Room for what the jobs leave as results.
+const RESULTS_MEBIBYTES: u64 = 512;
+
+/// Which tests to run where.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The kernels, by their names in --list; all of them where none is named
+    #[arg(value_name = "KERNEL")]
+    kernels: Vec<String>,
+    /// Print the kernels and do nothing else
+    #[arg(long)]
+    list: bool,
+    /// A test program of the package `profiler`; may be repeated
+    #[arg(long = "test", value_name = "NAME", default_values = payload::TESTS)]
+    tests: Vec<String>,
+    /// Kinds of sensors, separated by commas: the tests run once with each (as WRITEPATH_SENSOR) instead of with
+    /// those that the program chooses
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    sensors: Vec<String>,
+    /// Make everything anew that is usually kept, with Debian's packages of today
+    #[arg(long)]
+    rebuild: bool,
+    /// Handed to the test programs: a filter, or their options
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+/// Runs them.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.list {
+        for kernel in &MATRIX {
+            println!("{:<5} {}", kernel.name, kernel.suite);
+        }
+        return Ok(());
+    }
+    let kernels = kernel::chosen(&options.kernels)?;
+    ensure_host()?;
+    setup::run()?;
+    let directory = workspace::scratch().join("vm");
+    fs::create_dir_all(&directory)?;
+    let _lock = lock(&directory)?;
+
+    let cache = Cache::open(directory.join("cache"), options.rebuild)?;
+    let mirrors = debian::Mirrors::of_host()?;
+    let userland = userland::build(&cache, &mirrors)?;
+    let payload = Payload::tests(&options.tests, &options.filter, &options.sensors)?;
+    let work = Work::new(&directory)?;
+    {
+        let daemon = host::ensure()?;
+        payload.build_images(&daemon)?;
+        payload.write(&work.payload(), &work.0, &daemon)?;
+    }
+    let mut reports = Vec::new();
+    for kernel in kernels {
+        let files = kernel.files(&cache, &mirrors)?;
+        let results = directory.join("results").join(kernel.name);
+        let report = test(kernel, &files, &userland, &payload, &work, &results)?;
+        reports.push((kernel.name, report));
+    }
+    report::print(&reports)
+}
+
+/// Boots one kernel and sees its jobs through. What goes wrong in the machine is in the report.
+fn test(
+    kernel: &Kernel,
+    files: &kernel::Files,
+    userland: &Userland,
+    payload: &Payload,
+    work: &Work,
+    results: &Path,
+) -> Result<Report> {
+    if results.exists() {
+        fs::remove_dir_all(results)?;
+    }
+    fs::create_dir_all(results)?;
+    let initramfs = work.0.join("initramfs");
+    initramfs::make(&initramfs, &userland.busybox, files)?;
+    let archive = work.0.join("results");
+    disk::blank(&archive, RESULTS_MEBIBYTES)?;
+    let cache = work.0.parent().unwrap_or(&work.0);
+    let accelerator = Accelerator::find(&files.image, &initramfs, cache)?;
+    say(&format!("booting Linux {} ({}) under {}", files.release, kernel.suite, accelerator.name()));
+
+    let start = Instant::now();
+    let mut report = Report::default();
+    let boot = Boot {
+        image: &files.image,
+        initramfs: &initramfs,
+        disks: &[
+            Disk::scratch(&userland.disk),
+            Disk::read_only(&files.disk),
+            Disk::read_only(&work.payload()),
+            Disk::kept(&archive),
+        ],
+        parameters: "",
+        console: &results.join("console.log"),
+        limit: BOOT_LIMIT + payload.limit(),
+    };
+    let mut machine = boot.start(accelerator)?;
+    loop {
+        match machine.line() {
+            Ok(Some(line)) => {
+                if let Some(text) = report.add(&line) {
+                    println!("[{}] {text}", kernel.name);
+                }
+            }
+            Ok(None) if report.is_finished() => break,
+            Ok(None) => {
+                report
+                    .fail(format!("the machine went off before its work was done; {}", machine.last_words()));
+                break;
+            }
+            Err(error) => {
+                report.fail(format!("{error:#}"));
+                break;
+            }
+        }
+    }
+    drop(machine);
+    disk::unpack(&archive, results)?;
+    report.close(results, start.elapsed())?;
+    say(&format!("logs and profiles are in {}", results.display()));
+    Ok(report)
+}
+
+/// What booting takes on this host.
+fn ensure_host() -> Result<()> {
+    if std::env::consts::ARCH != "x86_64" {
+        let what = "the virtual machines are for x86-64 hosts".to_owned();
+        return Err(anyhow!(HostLacks { what, commands: Vec::new() }));
+    }
+    if !packages::is_root() {
+        let what = "building a root file system needs root (owners and device nodes)".to_owned();
+        return Err(anyhow!(HostLacks { what, commands: vec!["cargo xtask vm-test".to_owned()] }));
+    }
+    packages::ensure(&machine::packages())?;
+    packages::ensure(&[
+        Package::program("mmdebstrap", "mmdebstrap"),
+        Package::library("debian-archive-keyring"),
+        Package::program("e2fsprogs", "mke2fs"),
+        Package::program("kmod", "depmod"),
+        Package::program("xz-utils", "xz"),
+        Package::program("zstd", "zstd"),
+    ])
+}
+
+/// One run at a time uses the directory. The lock dies with its owner.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let lock = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!("another `cargo xtask vm-test` is running"),
+        Err(TryLockError::Error(error)) => {
+            Err(error).context("locking the directory of the virtual machines")
+        }
+    }
+}
+
+/// Where one run's own disks lie. Emptied at the start too, in case that the last owner was killed.
+struct Work(PathBuf);
+
+impl Work {
+    fn new(directory: &Path) -> Result<Self> {
+        let work = directory.join("work");
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
+        fs::create_dir_all(&work)?;
+        Ok(Self(work))
+    }
+
+    fn payload(&self) -> PathBuf {
+        self.0.join("payload.ext4")
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // What remains is removed by the next run.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,237 @@
+//! What a machine said, as it said it, and what is left of it in the end: one line for each kernel.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::payload::SENSORS;
+use crate::test::Tally;
+
+/// A line from the guest. The guest's init says what each means.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'a> {
+    Release(&'a str),
+    Note(&'a str),
+    Begin(&'a str),
+    End {
+        job: &'a str,
+        status: i32,
+        seconds: u64,
+    },
+    Skip(&'a str),
+    Finished,
+    /// A job's output.
+    Output(&'a str),
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Self {
+        let Some((verb, rest)) =
+            line.strip_prefix("@vm ").map(|said| said.split_once(' ').unwrap_or((said, "")))
+        else {
+            return Self::Output(line);
+        };
+        let ended = || {
+            let (job, numbers) = rest.split_once(' ')?;
+            let (status, seconds) = numbers.split_once(' ')?;
+            Some(Self::End { job, status: status.parse().ok()?, seconds: seconds.parse().ok()? })
+        };
+        match verb {
+            "release" => Self::Release(rest),
+            "note" => Self::Note(rest),
+            "begin" => Self::Begin(rest),
+            "end" => ended().unwrap_or(Self::Output(line)),
+            "skip" => Self::Skip(rest),
+            "finished" => Self::Finished,
+            _ => Self::Output(line),
+        }
+    }
+}
+
+/// What became of one kernel.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    /// `uname -r`.
+    release: String,
+    /// The sensors in use, as the profiles name them.
+    sensors: BTreeSet<String>,
+    tests: Tally,
+    /// Jobs that failed or did not run, with the reason.
+    failures: Vec<String>,
+    /// The guest came to the end of its work.
+    finished: bool,
+    /// From the start of the machine to its end.
+    took: Duration,
+}
+
+impl Report {
+    /// Takes in a line; returns what a person should read of it.
+    pub(super) fn add(&mut self, line: &str) -> Option<String> {
+        match Line::parse(line) {
+            Line::Release(release) => {
+                release.clone_into(&mut self.release);
+                Some(format!("Linux {release}"))
+            }
+            Line::Note(note) => Some(note.to_owned()),
+            Line::Begin(job) => Some(format!("begin {job}")),
+            Line::End { job, status, seconds } => {
+                if status != 0 {
+                    // timeout(1) ends with 124, or with 137 where it had to kill.
+                    let reason = match status {
+                        124 | 137 => format!("{job} took too long"),
+                        _ => format!("{job} ended with status {status}"),
+                    };
+                    self.failures.push(reason);
+                }
+                Some(format!("end {job}: status {status} after {seconds} s"))
+            }
+            Line::Skip(job) => {
+                self.failures.push(format!("{job} did not run"));
+                Some(format!("skip {job}"))
+            }
+            Line::Finished => {
+                self.finished = true;
+                None
+            }
+            Line::Output(output) => {
+                self.tests.add(output);
+                (!output.trim().is_empty()).then(|| output.to_owned())
+            }
+        }
+    }
+
+    /// The machine is off, and its results lie in the directory.
+    pub(super) fn close(&mut self, results: &Path, took: Duration) -> Result<()> {
+        self.took = took;
+        for entry in fs::read_dir(results)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(SENSORS) && name.ends_with(".json") {
+                let profile = fs::read(&path)?;
+                let profile: Value = serde_json::from_slice(&profile)
+                    .with_context(|| format!("{} is no profile", path.display()))?;
+                let sensors = profile["host"]["sensors"].as_array().into_iter().flatten();
+                self.sensors.extend(sensors.filter_map(Value::as_str).map(str::to_owned));
+            }
+        }
+        Ok(())
+    }
+
+    /// The machine failed.
+    pub(super) fn fail(&mut self, reason: String) {
+        self.failures.push(reason);
+    }
+
+    /// Whether the guest came to the end of its work.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn is_good(&self) -> bool {
+        self.finished && self.failures.is_empty() && self.tests.failed == 0
+    }
+
+    fn lines(&self, kernel: &str) -> String {
+        let Tally { passed, failed, skipped, .. } = self.tests;
+        let verdict = if self.is_good() { "ok" } else { "FAILED" };
+        let release = if self.release.is_empty() { "not booted" } else { &self.release };
+        let sensors: Vec<&str> = self.sensors.iter().map(String::as_str).collect();
+        let sensors = if sensors.is_empty() { "none".to_owned() } else { sensors.join(" ") };
+        let seconds = self.took.as_secs();
+        let mut lines = format!(
+            "{kernel:<5} {verdict:<7} {release}: {passed} passed, {failed} failed, {skipped} skipped, {seconds} s\n      sensors: {sensors}\n"
+        );
+        for failure in &self.failures {
+            lines.push_str(&format!("      {failure}\n"));
+        }
+        lines
+    }
+}
+
+/// Prints what became of every kernel.
+///
+/// # Errors
+/// Not everything passed on each.
+pub(super) fn print(reports: &[(&str, Report)]) -> Result<()> {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (kernel, report) in reports {
+        print!("{}", report.lines(kernel));
+        passed += report.tests.passed;
+        failed += report.tests.failed;
+        skipped += report.tests.skipped;
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    let bad: Vec<&str> =
+        reports.iter().filter(|(_, report)| !report.is_good()).map(|(kernel, _)| *kernel).collect();
+    if !bad.is_empty() {
+        bail!("not everything passed on {}", bad.join(", "));
+    }
+    if passed == 0 {
+        bail!("no test ran: does the filter match any?");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(lines: &[&str]) -> Report {
+        let mut report = Report::default();
+        for line in lines {
+            report.add(line);
+        }
+        report
+    }
+
+    const GOOD: [&str; 6] = [
+        "@vm release 6.1.0",
+        "@vm begin 00-operations",
+        "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+        "",
+        "@vm end 00-operations 0 12",
+        "@vm finished",
+    ];
+
+    #[test]
+    fn a_machine_that_finished_without_failures_is_good() {
+        let good = report(&GOOD);
+        assert!(
+            good.is_good()
+                && good.lines("6.1").starts_with("6.1   ok      6.1.0: 2 passed, 0 failed, 1 skipped")
+        );
+        assert!(print(&[("6.1", good)]).is_ok());
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        assert!(!report(&GOOD[..5]).is_good(), "it did not finish");
+        for (line, reason) in [
+            ("@vm end x 124 60", "x took too long"),
+            ("@vm end x 101 60", "x ended with status 101"),
+            ("@vm skip x", "x did not run"),
+        ] {
+            let mut bad = report(&GOOD);
+            bad.add(line);
+            assert!(!bad.is_good() && bad.lines("6.1").contains(reason), "{line}");
+            assert!(print(&[("6.1", bad)]).is_err());
+        }
+        assert_eq!(Line::parse("@vm end x"), Line::Output("@vm end x"));
+    }
+
+    #[test]
+    fn sensors_come_from_the_profiles() {
+        let directory = tempfile::tempdir().unwrap();
+        let profile = r#"{"host":{"sensors":["fexit/cap_capable","tp_btf/sys_exit"]}}"#;
+        fs::write(directory.path().join("sensors.json"), profile).unwrap();
+        fs::write(directory.path().join("other.json"), "no JSON").unwrap();
+        let mut report = report(&GOOD);
+        report.close(directory.path(), Duration::from_secs(90)).unwrap();
+        let lines = report.lines("6.1");
+        assert!(lines.contains("90 s\n      sensors: fexit/cap_capable tp_btf/sys_exit"), "{lines}");
+    }
+}

@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::payload::SENSORS;
 use crate::test::Tally;
 
+/// How many lines of a job's output a person is shown, besides the verdicts on single tests; all are in its log.
+const SHOWN_LINES: u32 = 60;
+
 /// A line from the guest. The guest's init says what each means.
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
@@ -60,6 +63,8 @@ pub(super) struct Report {
     /// The sensors in use, as the profiles name them.
     sensors: BTreeSet<String>,
     tests: Tally,
+    /// Lines that the job has said so far.
+    said: u32,
     /// Jobs that failed or did not run, with the reason.
     failures: Vec<String>,
     /// The guest came to the end of its work.
@@ -77,7 +82,10 @@ impl Report {
                 Some(format!("Linux {release}"))
             }
             Line::Note(note) => Some(note.to_owned()),
-            Line::Begin(job) => Some(format!("begin {job}")),
+            Line::Begin(job) => {
+                self.said = 0;
+                Some(format!("begin {job}"))
+            }
             Line::End { job, status, seconds } => {
                 if status != 0 {
                     // timeout(1) ends with 124, or with 137 where it had to kill.
@@ -99,7 +107,16 @@ impl Report {
             }
             Line::Output(output) => {
                 self.tests.add(output);
-                (!output.trim().is_empty()).then(|| output.to_owned())
+                if output.starts_with("test ") {
+                    return Some(output.to_owned());
+                }
+                self.said += 1;
+                match self.said {
+                    ..=SHOWN_LINES if output.trim().is_empty() => None,
+                    ..=SHOWN_LINES => Some(output.to_owned()),
+                    _ if self.said == SHOWN_LINES + 1 => Some("(the rest is in the job's log)".to_owned()),
+                    _ => None,
+                }
             }
         }
     }
@@ -221,6 +238,16 @@ mod tests {
             assert!(print(&[("6.1", bad)]).is_err());
         }
         assert_eq!(Line::parse("@vm end x"), Line::Output("@vm end x"));
+    }
+
+    #[test]
+    fn long_output_is_cut_but_for_verdicts() {
+        let mut report = Report::default();
+        let shown = (0..1000).filter(|_| report.add("0: (79) r7 = *(u64 *)(r1 +8)").is_some()).count();
+        assert_eq!(u32::try_from(shown).unwrap(), SHOWN_LINES + 1);
+        assert_eq!(report.add("test a ... ok").as_deref(), Some("test a ... ok"));
+        report.add("@vm begin next");
+        assert_eq!(report.add("hello").as_deref(), Some("hello"));
     }
 
     #[test]

@@ -79,8 +79,7 @@ impl Kernel {
     fn unpack(&self, directory: &Path, mirrors: &Mirrors) -> Result<()> {
         let work = tempfile::Builder::new().prefix("packages").tempdir_in(directory)?;
         let lists = Lists::fetch(&work.path().join("apt"), &mirrors.source(self.archive, self.suite)?)?;
-        let packages =
-            lists.dependencies(PACKAGE, |name| name.starts_with("linux-") && name.ends_with(FLAVOUR))?;
+        let packages = lists.dependencies(PACKAGE, is_of_one_version)?;
         let tree = work.path().join("tree");
         for package in lists.download(&packages, work.path())? {
             command::read(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&tree))?;
@@ -111,6 +110,13 @@ fn index(modules: &Path, release: &str) -> Result<()> {
     let depmod = command::find("depmod").context("depmod is missing")?;
     command::read(Command::new(depmod).arg("-b").arg(base.path()).arg(release))?;
     Ok(())
+}
+
+/// Whether a package belongs to a kernel of one version. Those without a version in their names hold no files, and
+/// mirrors do not always have them.
+fn is_of_one_version(package: &str) -> bool {
+    let middle = package.strip_prefix("linux-").and_then(|rest| rest.strip_suffix(FLAVOUR));
+    middle.is_some_and(|middle| middle.contains(|c: char| c.is_ascii_digit()))
 }
 
 fn only_entry(directory: &Path) -> Result<PathBuf> {
@@ -145,6 +151,15 @@ fn find(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_with_files_are_told_by_their_names() {
+        assert!(is_of_one_version("linux-image-6.1.0-50-cloud-amd64"));
+        assert!(is_of_one_version("linux-modules-7.3.4+deb13-cloud-amd64"));
+        for other in [PACKAGE, "linux-base", "initramfs-tools", "linux-image-6.1.0-50-amd64-dbg"] {
+            assert!(!is_of_one_version(other), "{other}");
+        }
+    }
 
     #[test]
     fn kernels_are_chosen_by_name() {

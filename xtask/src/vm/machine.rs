@@ -69,7 +69,7 @@ impl Accelerator {
 
     /// The fastest one that boots the kernel. The answer is noted down in the directory until the host boots anew.
     pub(super) fn find(image: &Path, initramfs: &Path, directory: &Path) -> Result<Self> {
-        if !fs::File::options().read(true).write(true).open("/dev/kvm").is_ok() {
+        if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
             return Ok(Self::Tcg);
         }
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

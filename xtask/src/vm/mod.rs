@@ -90,10 +90,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let mut reports = Vec::new();
     for kernel in kernels {
-        let files = kernel.files(&cache, &mirrors)?;
         let results = directory.join("results").join(kernel.name);
-        let report = test(kernel, &files, &userland, &payload, &work, &results)?;
-        reports.push((kernel.name, report));
+        let report = kernel
+            .files(&cache, &mirrors)
+            .and_then(|files| test(kernel, &files, &userland, &payload, &work, &results));
+        // One that cannot be fetched or booted does not keep the next from its turn.
+        reports.push((kernel.name, report.unwrap_or_else(Report::of_failure)));
     }
     report::print(&reports)
 }

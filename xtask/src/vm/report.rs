@@ -138,6 +138,11 @@ impl Report {
         Ok(())
     }
 
+    /// That of a kernel that came to no machine.
+    pub(super) fn of_failure(error: anyhow::Error) -> Self {
+        Self { failures: vec![format!("{error:#}")], ..Self::default() }
+    }
+
     /// The machine failed.
     pub(super) fn fail(&mut self, reason: String) {
         self.failures.push(reason);

@@ -114,8 +114,11 @@ pub fn executed(task: *const c_void, bprm: *const c_void) {
     if typed_u32(bprm, fields::BPRM_PER_CLEAR) != 0 {
         flags |= execution::GAINS_PRIVILEGES;
     }
+    let scratch = unsafe { &mut *scratch };
     let key = syscall::fresh_key(&subject, op::EXEC, 0, NO_SYSCALL);
-    syscall::object(unsafe { &mut *scratch }, key, flags, mount, dentry);
+    if syscall::by_object(scratch, &key, flags, mount, dentry) {
+        syscall::report(scratch);
+    }
 }
 
 /// A process or thread was made: `sched_process_fork(parent, child)`, before the child runs.

@@ -64,6 +64,16 @@ pub static STATS: Array<u64> = Array::with_max_entries(stat::COUNT, 0);
 #[map]
 pub static CONTROL: Array<u32> = Array::with_max_entries(control::LEN, 0);
 
+/// Where a walk begins.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Anchor {
+    /// A `struct mount`.
+    pub mount: u64,
+    /// A dentry on it.
+    pub dentry: u64,
+}
+
 /// Where a record is put together: too large for the stack of 512 bytes.
 #[repr(C)]
 pub struct Scratch {
@@ -77,6 +87,10 @@ pub struct Scratch {
     pub lengths: [u64; 2],
     /// The system call's arguments.
     pub args: [u64; 8],
+    /// Where the (at most two) walks begin.
+    pub anchors: [Anchor; 2],
+    /// The inode of the object, or of the directory that its name is relative to.
+    pub inode: u64,
     /// Bytes of `names` in use.
     pub used: u64,
     /// The walk's current dentry.

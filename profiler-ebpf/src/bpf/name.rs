@@ -19,15 +19,15 @@ use super::{
 /// such a walk is marked as cut.
 const WALK_STEPS: u32 = 160;
 
-/// Walks from (`mount`, `dentry`) upward and appends the components, leaf first, to the scratch area's names;
+/// Walks from `scratch.anchors[which]` upward and appends the components, leaf first, to the scratch area's names;
 /// fills in `scratch.head.names[which]`.
 ///
 /// All state lives in the scratch area and not in registers: the verifier of Linux 5.10 explores every iteration,
 /// and prunes only where the registers look alike.
 #[inline(always)]
-pub fn walk(scratch: &mut Scratch, which: usize, mount: u64, dentry: u64) {
-    scratch.dentry = dentry;
-    scratch.mount = mount;
+pub fn walk(scratch: &mut Scratch, which: usize) {
+    scratch.dentry = scratch.anchors[which].dentry;
+    scratch.mount = scratch.anchors[which].mount;
     let begin = scratch.used;
     let name = &mut scratch.head.names[which] as *mut profiler_ebpf::record::Name;
     unsafe {
@@ -162,14 +162,15 @@ pub fn hash(scratch: &Scratch, which: usize) -> Hashes {
     Hashes { whole, directory }
 }
 
-/// Appends `scratch.strings[which]` without its NUL to the record's names.
+/// Appends `scratch.strings[which]` without its NUL to the record's names, if there is one.
 #[inline(always)]
 pub fn keep_string(scratch: &mut Scratch, which: usize) {
-    let length = length(scratch, which);
-    if length == 0 || length > STRING_MAX as u64 {
+    if length(scratch, which) <= 1 {
         return;
     }
-    let length = length - 1;
+    // Loaded anew and masked, not compared: the verifier of Linux 6.1 does not carry the bounds of a comparison over the
+    // subtraction. A string is at least 2 and at most `STRING_MAX` bytes long here.
+    let length = length(scratch, which).wrapping_sub(1) & (STRING_MAX as u64 - 1);
     if scratch.used > NAMES_MAX as u64 - length {
         scratch.head.names[which].flags |= name_flag::CUT;
         count::lost(stat::PATHS_CUT);

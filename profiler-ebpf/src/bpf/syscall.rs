@@ -20,7 +20,7 @@ use super::{
         current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, setting,
         typed_register,
     },
-    maps::{CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
+    maps::{Anchor, CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
     name::{hash, keep_string, length, path_at, read_string, walk},
 };
 
@@ -141,7 +141,9 @@ pub fn exited(registers: *const c_void, result: i64) {
     scratch.args[4] = typed_register(registers, register::ARG0 + 4);
     scratch.args[5] = typed_register(registers, register::ARG0 + 5);
     let errno = if result < 0 { -result as u32 } else { 0 };
-    operation(scratch, call, &subject, errno, result as u64);
+    if operation(scratch, call, &subject, errno, result as u64) {
+        report(scratch);
+    }
 }
 
 /// Whether the current system call is a 32-bit one: its number means something else.
@@ -205,8 +207,9 @@ pub fn fresh_key(subject: &Subject, op: u8, errno: u32, syscall: u16) -> WriteKe
     }
 }
 
+/// Prepares what the call amounts to in the scratch area; false where that is nothing.
 #[inline(always)]
-fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: u32, result: u64) {
+fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: u32, result: u64) -> bool {
     let mut op = call.op();
     let mut flags = argument(scratch, call.flags());
     let mut path = argument(scratch, call.path());
@@ -218,7 +221,7 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
             unsafe { helper::bpf_probe_read_user(ptr::addr_of_mut!(how).cast(), 8, flags as *const c_void) };
             flags = how;
             if !opens_for_writing(flags) {
-                return;
+                return false;
             }
         }
         form::BIND => {
@@ -231,17 +234,20 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
             if family == AF_INET || family == AF_INET6 {
                 let port = ((address >> 16) as u16).swap_bytes();
                 if port != 0 && port < 1024 && errno == 0 {
-                    low_port(scratch, call, subject, port);
+                    by_port(scratch, &fresh_key(subject, op::LOW_PORT, 0, call.1), port);
+                    return true;
                 }
-                return;
+                return false;
             }
             // Abstract names start with a NUL; a bare family asks the kernel for an abstract one.
             if family != AF_UNIX || length <= 2 || length > 110 || (address >> 16) & 0xff == 0 {
-                return;
+                return false;
             }
             path += 2;
-            // The path need not end in a NUL; this makes room for one.
-            limit = (length as u32 - 1) & 0x7f;
+            // The path need not end in a NUL; this makes room for one. Loaded anew: the compiler would fold the mask into
+            // the comparisons above, where the verifier of Linux 6.1 loses the bounds.
+            let length = unsafe { ptr::read_volatile(ptr::addr_of!(scratch.args[2])) };
+            limit = (length as u32).wrapping_sub(1) & 0x7f;
         }
         _ => {}
     }
@@ -263,7 +269,7 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
     if opens && errno == 0 {
         file = file_of(result);
         if file == 0 {
-            return;
+            return false;
         }
         if flags & O_TMPFILE != 0 {
             op = op::TMPFILE;
@@ -271,14 +277,14 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
             op = op::CREATE;
         } else if flags & (O_ACCMODE | O_TRUNC) == 0 {
             // O_CREAT on what existed already, opened for reading.
-            return;
+            return false;
         }
     } else if call.path() == NO_ARG {
         file = file_of(argument(scratch, call.dirfd()));
     } else if path == 0 {
         // A null pointer to utimensat: the descriptor itself.
         if call.dirfd() == NO_ARG {
-            return;
+            return false;
         }
         file = file_of(argument(scratch, call.dirfd()));
     } else {
@@ -289,12 +295,12 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
                 if errno == 0 {
                     lost(stat::STRINGS_UNREADABLE);
                 }
-                return;
+                return false;
             }
             1 => {
                 // The empty name: the descriptor itself (AT_EMPTY_PATH), else an error.
                 if flags & AT_EMPTY_PATH == 0 || call.dirfd() == NO_ARG {
-                    return;
+                    return false;
                 }
                 file = file_of(argument(scratch, call.dirfd()));
             }
@@ -302,110 +308,122 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
         }
     }
 
+    let key = fresh_key(subject, op, errno, call.1);
     if named {
-        by_name(scratch, call, subject, op, errno, flags);
+        by_name(scratch, call, &key, flags)
     } else if file != 0 {
-        by_file(scratch, call, subject, op, errno, flags, file);
+        let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
+        by_object(scratch, &key, flags, mount, dentry)
+    } else {
+        false
     }
 }
 
-/// An operation on an open file.
+/// Prepares an operation on an object that is known by mount and dentry.
 #[inline(always)]
-fn by_file(
-    scratch: &mut Scratch,
-    call: Descriptor,
-    subject: &Subject,
-    op: u8,
-    errno: u32,
-    flags: u64,
-    file: u64,
-) {
-    let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
-    object(scratch, fresh_key(subject, op, errno, call.1), flags, mount, dentry);
-}
-
-/// An operation on an object that is known by mount and dentry.
-#[inline(always)]
-pub fn object(scratch: &mut Scratch, fresh: WriteKey, flags: u64, mount: u64, dentry: u64) {
+pub fn by_object(scratch: &mut Scratch, fresh: &WriteKey, flags: u64, mount: u64, dentry: u64) -> bool {
     let inode = inode_of(dentry);
     let parent = inode_of(read_u64(dentry, fields::DENTRY_PARENT));
-    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
-    *key = fresh;
+    let key = &mut scratch.head.key;
+    *key = *fresh;
     key.base_ino = read_u64(parent, fields::INODE_INO);
     key.base_dev = device_of(inode);
     key.name = read_u64(dentry + offset(fields::DENTRY_NAME), fields::QSTR_HASH_LEN);
     // The same object seen through another mount is another place.
     key.name2 = mount;
-    if !is_first(scratch, 0) {
-        return;
-    }
-    start(scratch, flags, inode);
-    scratch.head.mode = u32::from(read_u16(inode, fields::INODE_MODE));
-    walk(scratch, 0, mount, dentry);
-    send(scratch);
+    scratch.head.directory = 0;
+    scratch.head.call_flags = flags;
+    scratch.inode = inode;
+    scratch.anchors = [Anchor { mount, dentry }, Anchor { mount: 0, dentry: 0 }];
+    scratch.lengths = [0, 0];
+    true
 }
 
-/// An operation on a name, or two.
+/// Prepares an operation on a name, or two. False where the second cannot be read.
 #[inline(always)]
-fn by_name(scratch: &mut Scratch, call: Descriptor, subject: &Subject, op: u8, errno: u32, flags: u64) {
+fn by_name(scratch: &mut Scratch, call: Descriptor, fresh: &WriteKey, flags: u64) -> bool {
     let (mount, dentry) = base_of(scratch, 0, call.dirfd());
     let inode = inode_of(dentry);
     let hashes = hash(scratch, 0);
-    let mut directory = hashes.directory;
-    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
-    *key = fresh_key(subject, op, errno, call.1);
+    let key = &mut scratch.head.key;
+    *key = *fresh;
     key.base_ino = read_u64(inode, fields::INODE_INO);
     key.base_dev = device_of(inode);
     key.name = hashes.whole;
     // Of a link and of what it leads to, the same name is two objects.
     key.name2 = flags & AT_SYMLINK_NOFOLLOW;
-
-    let two = call.path2() != NO_ARG;
-    let (mut mount2, mut dentry2) = (0, 0);
-    if two {
-        let path2 = argument(scratch, call.path2());
-        read_string(scratch, 1, path2, STRING_MAX as u32);
-        if length(scratch, 1) <= 1 {
-            return;
-        }
-        (mount2, dentry2) = base_of(scratch, 1, call.dirfd2());
-        let hashes = hash(scratch, 1);
-        let base = read_u64(inode_of(dentry2), fields::INODE_INO);
-        key.name2 = hashes.whole ^ base.rotate_left(32) | 1;
-        directory = directory.rotate_left(7) ^ hashes.directory ^ base;
+    scratch.head.directory = hashes.directory;
+    scratch.head.call_flags = flags;
+    scratch.inode = inode;
+    scratch.anchors[0] = Anchor { mount, dentry };
+    scratch.lengths[1] = 0;
+    if call.path2() == NO_ARG {
+        return true;
     }
-    if !is_first(scratch, directory) {
+
+    let path2 = argument(scratch, call.path2());
+    read_string(scratch, 1, path2, STRING_MAX as u32);
+    if length(scratch, 1) <= 1 {
+        return false;
+    }
+    let (mount, dentry) = base_of(scratch, 1, call.dirfd2());
+    let hashes = hash(scratch, 1);
+    let base = read_u64(inode_of(dentry), fields::INODE_INO);
+    scratch.head.key.name2 = hashes.whole ^ base.rotate_left(32) | 1;
+    scratch.head.directory = scratch.head.directory.rotate_left(7) ^ hashes.directory ^ base;
+    scratch.anchors[1] = Anchor { mount, dentry };
+    true
+}
+
+/// Prepares the bind of a port below 1024: nothing with a name.
+#[inline(always)]
+fn by_port(scratch: &mut Scratch, fresh: &WriteKey, port: u16) {
+    scratch.head.key = *fresh;
+    scratch.head.key.name = u64::from(port);
+    scratch.head.directory = 0;
+    scratch.head.call_flags = u64::from(port);
+    scratch.inode = 0;
+    scratch.anchors = [Anchor { mount: 0, dentry: 0 }; 2];
+    scratch.lengths = [0, 0];
+}
+
+/// Counts what was prepared in the scratch area, and sends it where it is a first sight.
+///
+/// All that it needs stands in the scratch area, so that the verifier finds one state here whatever came before.
+#[inline(always)]
+pub fn report(scratch: &mut Scratch) {
+    if !is_first(scratch) {
         return;
     }
-    start(scratch, flags, inode);
-    scratch.head.mode = 0;
-    walk(scratch, 0, mount, dentry);
+    let inode = scratch.inode;
+    let head = &mut scratch.head;
+    head.kind = kind::WRITE;
+    head.tgid = current_tgid();
+    head.time_ns = now();
+    let superblock = read_u64(inode, fields::INODE_SB);
+    head.magic = read_u64(superblock, fields::SUPER_MAGIC);
+    head.dev = read_u32(superblock, fields::SUPER_DEV);
+    head.names = [Name { walk_len: 0, mount_at: 0, string_len: 0, flags: 0 }; 2];
+    unsafe { helper::bpf_get_current_comm(head.comm.as_mut_ptr().cast(), 16) };
+    // Of an object whose name alone is known, the inode is that of a directory on the way.
+    head.mode = 0;
+    if length(scratch, 0) <= 1 {
+        scratch.head.mode = u32::from(read_u16(inode, fields::INODE_MODE));
+    }
+    scratch.used = 0;
+    walk(scratch, 0);
     keep_string(scratch, 0);
-    if two {
-        walk(scratch, 1, mount2, dentry2);
+    if length(scratch, 1) > 1 {
+        walk(scratch, 1);
         keep_string(scratch, 1);
     }
     send(scratch);
 }
 
-#[inline(always)]
-fn low_port(scratch: &mut Scratch, call: Descriptor, subject: &Subject, port: u16) {
-    let key = unsafe { &mut *ptr::addr_of_mut!(scratch.head.key) };
-    *key = fresh_key(subject, op::LOW_PORT, 0, call.1);
-    key.name = u64::from(port);
-    if !is_first(scratch, 0) {
-        return;
-    }
-    start(scratch, u64::from(port), 0);
-    scratch.head.mode = 0;
-    send(scratch);
-}
-
 /// Counts the key in the scratch area's head; whether it is a first sight that is to be sent.
 #[inline(always)]
-fn is_first(scratch: &mut Scratch, directory: u64) -> bool {
-    scratch.head.directory = directory;
-    let key = unsafe { &*ptr::addr_of!(scratch.head.key) };
+fn is_first(scratch: &Scratch) -> bool {
+    let key = &scratch.head.key;
     if let Some(count) = WRITES.get_ptr_mut(key) {
         bump(count);
         return false;
@@ -416,7 +434,7 @@ fn is_first(scratch: &mut Scratch, directory: u64) -> bool {
     }
     let mut folder = *key;
     folder.scope = scope::DIRECTORY;
-    folder.name = directory;
+    folder.name = scratch.head.directory;
     folder.name2 = 0;
     let names = match WRITES.get_ptr_mut(&folder) {
         Some(count) => count,
@@ -448,22 +466,6 @@ fn insert(key: &WriteKey) -> bool {
             false
         }
     }
-}
-
-/// Fills in the head of the record, all but key, mode and names.
-#[inline(always)]
-fn start(scratch: &mut Scratch, flags: u64, inode: u64) {
-    let head = &mut scratch.head;
-    head.kind = kind::WRITE;
-    head.tgid = current_tgid();
-    head.time_ns = now();
-    head.call_flags = flags;
-    let superblock = read_u64(inode, fields::INODE_SB);
-    head.magic = read_u64(superblock, fields::SUPER_MAGIC);
-    head.dev = read_u32(superblock, fields::SUPER_DEV);
-    head.names = [Name { walk_len: 0, mount_at: 0, string_len: 0, flags: 0 }; 2];
-    unsafe { helper::bpf_get_current_comm(head.comm.as_mut_ptr().cast(), 16) };
-    scratch.used = 0;
 }
 
 /// Sends the record.

@@ -25,6 +25,9 @@ use crate::packages::Package;
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
 /// The kernel's parameter that asks for no more than that.
 const PROBE: &str = "vm-test.probe";
+/// Parameters for a guest whose first process is systemd. Docker is started by the payload, not by its own units.
+pub(super) const SYSTEMD: &str = "vm-test.systemd systemd.mask=docker.service systemd.mask=docker.socket \
+    systemd.mask=containerd.service systemd.show_status=0";
 /// The guest's memory.
 const MEMORY: &str = "3G";
 /// How much of the console an error shows.

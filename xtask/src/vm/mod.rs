@@ -22,10 +22,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use clap::ValueEnum;
 
 use self::cache::Cache;
+use self::debian::Mirrors;
 use self::kernel::{Kernel, MATRIX};
-use self::machine::{Accelerator, Boot, Disk};
+use self::machine::{Accelerator, Boot, Disk, Machine};
 use self::payload::Payload;
 use self::report::Report;
 use self::userland::Userland;
@@ -55,12 +57,40 @@ pub(crate) struct Options {
     /// those that the program chooses
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     sensors: Vec<String>,
+    /// Who makes the containers' cgroups, separated by commas: the tests run once with each
+    #[arg(
+        long = "cgroup-driver",
+        value_enum,
+        value_name = "DRIVER",
+        value_delimiter = ',',
+        default_value = "cgroupfs"
+    )]
+    cgroup_drivers: Vec<CgroupDriver>,
     /// Make everything anew that is usually kept, with Debian's packages of today
     #[arg(long)]
     rebuild: bool,
     /// Handed to the test programs: a filter, or their options
     #[arg(last = true)]
     filter: Vec<String>,
+}
+
+/// Who makes the containers' cgroups, and with it how these are named.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CgroupDriver {
+    /// runc itself: `docker/ID`
+    Cgroupfs,
+    /// systemd, which is the guest's first process then: `system.slice/docker-ID.scope`
+    Systemd,
+}
+
+impl CgroupDriver {
+    /// What tells the guest so.
+    fn parameters(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "",
+            Self::Systemd => machine::SYSTEMD,
+        }
+    }
 }
 
 /// Runs them.
@@ -79,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let _lock = lock(&directory)?;
 
     let cache = Cache::open(directory.join("cache"), options.rebuild)?;
-    let mirrors = debian::Mirrors::of_host()?;
+    let mirrors = Mirrors::of_host()?;
     let userland = userland::build(&cache, &mirrors)?;
     let payload = Payload::tests(&options.tests, &options.filter, &options.sensors)?;
     let work = Work::new(&directory)?;
@@ -88,79 +118,90 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         payload.build_images(&daemon)?;
         payload.write(&work.payload(), &work.0, &daemon)?;
     }
+    let bench = Bench { directory, cache, mirrors, userland, payload, work };
     let mut reports = Vec::new();
     for kernel in kernels {
-        let results = directory.join("results").join(kernel.name);
-        let report = kernel
-            .files(&cache, &mirrors)
-            .and_then(|files| test(kernel, &files, &userland, &payload, &work, &results));
-        // One that cannot be fetched or booted does not keep the next from its turn.
-        reports.push((kernel.name, report.unwrap_or_else(Report::of_failure)));
+        for &driver in &options.cgroup_drivers {
+            let name = match driver {
+                CgroupDriver::Cgroupfs => kernel.name.to_owned(),
+                CgroupDriver::Systemd => format!("{}-systemd", kernel.name),
+            };
+            // One that cannot be fetched or booted does not keep the next from its turn.
+            let report = bench.test(kernel, driver, &name).unwrap_or_else(Report::of_failure);
+            reports.push((name, report));
+        }
     }
     report::print(&reports)
 }
 
-/// Boots one kernel and sees its jobs through. What goes wrong in the machine is in the report.
-fn test(
-    kernel: &Kernel,
-    files: &kernel::Files,
-    userland: &Userland,
-    payload: &Payload,
-    work: &Work,
-    results: &Path,
-) -> Result<Report> {
-    if results.exists() {
-        fs::remove_dir_all(results)?;
-    }
-    fs::create_dir_all(results)?;
-    let initramfs = work.0.join("initramfs");
-    initramfs::make(&initramfs, &userland.busybox, files)?;
-    let archive = work.0.join("results");
-    disk::blank(&archive, RESULTS_MEBIBYTES)?;
-    let cache = work.0.parent().unwrap_or(&work.0);
-    let accelerator = Accelerator::find(&files.image, &initramfs, cache)?;
-    say(&format!("booting Linux {} ({}) under {}", files.release, kernel.suite, accelerator.name()));
+/// What all machines of a run share.
+struct Bench {
+    directory: PathBuf,
+    cache: Cache,
+    mirrors: Mirrors,
+    userland: Userland,
+    payload: Payload,
+    work: Work,
+}
 
-    let start = Instant::now();
-    let mut report = Report::default();
-    let boot = Boot {
-        image: &files.image,
-        initramfs: &initramfs,
-        disks: &[
-            Disk::scratch(&userland.disk),
-            Disk::read_only(&files.disk),
-            Disk::read_only(&work.payload()),
-            Disk::kept(&archive),
-        ],
-        parameters: "",
-        console: &results.join("console.log"),
-        limit: BOOT_LIMIT + payload.limit(),
-    };
-    let mut machine = boot.start(accelerator)?;
+impl Bench {
+    /// Boots one kernel and sees its jobs through. What goes wrong in the machine is in the report.
+    fn test(&self, kernel: &Kernel, driver: CgroupDriver, name: &str) -> Result<Report> {
+        let files = kernel.files(&self.cache, &self.mirrors)?;
+        let results = self.directory.join("results").join(name);
+        if results.exists() {
+            fs::remove_dir_all(&results)?;
+        }
+        fs::create_dir_all(&results)?;
+        let initramfs = self.work.0.join("initramfs");
+        initramfs::make(&initramfs, &self.userland.busybox, &files)?;
+        let archive = self.work.0.join("results");
+        disk::blank(&archive, RESULTS_MEBIBYTES)?;
+        let accelerator = Accelerator::find(&files.image, &initramfs, &self.directory)?;
+        say(&format!("booting Linux {} ({}) under {}", files.release, kernel.suite, accelerator.name()));
+
+        let start = Instant::now();
+        let boot = Boot {
+            image: &files.image,
+            initramfs: &initramfs,
+            disks: &[
+                Disk::scratch(&self.userland.disk),
+                Disk::read_only(&files.disk),
+                Disk::read_only(&self.work.payload()),
+                Disk::kept(&archive),
+            ],
+            parameters: driver.parameters(),
+            console: &results.join("console.log"),
+            limit: BOOT_LIMIT + self.payload.limit(),
+        };
+        let mut report = Report::default();
+        watch(boot.start(accelerator)?, name, &mut report);
+        disk::unpack(&archive, &results)?;
+        report.close(&results, start.elapsed())?;
+        say(&format!("logs and profiles are in {}", results.display()));
+        Ok(report)
+    }
+}
+
+/// Listens to a machine until it is off, one way or another.
+fn watch(mut machine: Machine, name: &str, report: &mut Report) {
     loop {
         match machine.line() {
             Ok(Some(line)) => {
                 if let Some(text) = report.add(&line) {
-                    println!("[{}] {text}", kernel.name);
+                    println!("[{name}] {text}");
                 }
             }
-            Ok(None) if report.is_finished() => break,
+            Ok(None) if report.is_finished() => return,
             Ok(None) => {
-                report
-                    .fail(format!("the machine went off before its work was done; {}", machine.last_words()));
-                break;
+                return report.fail(format!(
+                    "the machine went off before its work was done; {}",
+                    machine.last_words()
+                ));
             }
-            Err(error) => {
-                report.fail(format!("{error:#}"));
-                break;
-            }
+            Err(error) => return report.fail(format!("{error:#}")),
         }
     }
-    drop(machine);
-    disk::unpack(&archive, results)?;
-    report.close(results, start.elapsed())?;
-    say(&format!("logs and profiles are in {}", results.display()));
-    Ok(report)
 }
 
 /// What booting takes on this host.

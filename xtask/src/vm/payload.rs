@@ -20,6 +20,8 @@ use crate::{images, workspace};
 
 /// The script that the guest starts with.
 const INIT: &str = include_str!("guest/init.sh");
+/// The same for a guest whose first process is systemd.
+const UNIT: &str = include_str!("guest/vm-test.service");
 
 /// The test programs that run without being named: those that need no image of a real application.
 pub(super) const TESTS: [&str; 4] = ["operations", "driving", "coverage", "input"];
@@ -45,7 +47,9 @@ struct Job {
     /// Lines for a shell.
     script: String,
     limit: Duration,
-    /// Nothing that comes later makes sense where it fails.
+    /// The number of the group that it belongs to.
+    group: usize,
+    /// Nothing that comes later in its group makes sense where it fails.
     vital: bool,
 }
 
@@ -59,7 +63,7 @@ impl Payload {
             kinds => kinds.iter().map(Some).collect(),
         };
         let mut jobs = Vec::new();
-        for choice in choices {
+        for (group, choice) in (1..).zip(choices) {
             let suffix = choice.map(|kind| format!("-{kind}")).unwrap_or_default();
             let sensor = choice.map(|kind| ("WRITEPATH_SENSOR", kind.clone()));
             jobs.push(Job {
@@ -70,7 +74,8 @@ impl Payload {
                     images::SUBJECT
                 ),
                 limit: Duration::from_secs(300),
-                vital: choice.is_none(),
+                group,
+                vital: true,
             });
             for (name, program) in &programs.tests {
                 let mut environment = vec![
@@ -85,6 +90,7 @@ impl Payload {
                     environment,
                     script: format!("exec {}", shell(&words.collect::<Vec<_>>())?),
                     limit: Duration::from_secs(1200),
+                    group,
                     vital: false,
                 });
             }
@@ -119,6 +125,7 @@ impl Payload {
         }
         let init = content.join("init");
         fs::write(&init, INIT)?;
+        fs::write(content.join("vm-test.service"), UNIT)?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
         for file in &self.files {
             let place =
@@ -149,6 +156,7 @@ impl Job {
         script.push('\n');
         fs::write(directory.join("run"), script)?;
         fs::write(directory.join("limit"), self.limit.as_secs().to_string())?;
+        fs::write(directory.join("group"), self.group.to_string())?;
         if self.vital {
             fs::write(directory.join("vital"), "")?;
         }
@@ -236,6 +244,7 @@ mod tests {
             environment: vec![("KIND", "a b".to_owned())],
             script: "exec true".to_owned(),
             limit: Duration::from_secs(7),
+            group: 1,
             vital: true,
         };
         let place = directory.path().join("00-x");

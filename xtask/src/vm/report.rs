@@ -157,7 +157,7 @@ impl Report {
         self.finished && self.failures.is_empty() && self.tests.failed == 0
     }
 
-    fn lines(&self, kernel: &str) -> String {
+    fn lines(&self, name: &str) -> String {
         let Tally { passed, failed, skipped, .. } = self.tests;
         let verdict = if self.is_good() { "ok" } else { "FAILED" };
         let release = if self.release.is_empty() { "not booted" } else { &self.release };
@@ -165,7 +165,7 @@ impl Report {
         let sensors = if sensors.is_empty() { "none".to_owned() } else { sensors.join(" ") };
         let seconds = self.took.as_secs();
         let mut lines = format!(
-            "{kernel:<5} {verdict:<7} {release}: {passed} passed, {failed} failed, {skipped} skipped, {seconds} s\n      sensors: {sensors}\n"
+            "{name:<5} {verdict:<7} {release}: {passed} passed, {failed} failed, {skipped} skipped, {seconds} s\n      sensors: {sensors}\n"
         );
         for failure in &self.failures {
             lines.push_str(&format!("      {failure}\n"));
@@ -178,17 +178,17 @@ impl Report {
 ///
 /// # Errors
 /// Not everything passed on each.
-pub(super) fn print(reports: &[(&str, Report)]) -> Result<()> {
+pub(super) fn print(reports: &[(String, Report)]) -> Result<()> {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (kernel, report) in reports {
-        print!("{}", report.lines(kernel));
+    for (name, report) in reports {
+        print!("{}", report.lines(name));
         passed += report.tests.passed;
         failed += report.tests.failed;
         skipped += report.tests.skipped;
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     let bad: Vec<&str> =
-        reports.iter().filter(|(_, report)| !report.is_good()).map(|(kernel, _)| *kernel).collect();
+        reports.iter().filter(|(_, report)| !report.is_good()).map(|(name, _)| name.as_str()).collect();
     if !bad.is_empty() {
         bail!("not everything passed on {}", bad.join(", "));
     }
@@ -226,7 +226,7 @@ mod tests {
             good.is_good()
                 && good.lines("6.1").starts_with("6.1   ok      6.1.0: 2 passed, 0 failed, 1 skipped")
         );
-        assert!(print(&[("6.1", good)]).is_ok());
+        assert!(print(&[("6.1".to_owned(), good)]).is_ok());
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             let mut bad = report(&GOOD);
             bad.add(line);
             assert!(!bad.is_good() && bad.lines("6.1").contains(reason), "{line}");
-            assert!(print(&[("6.1", bad)]).is_err());
+            assert!(print(&[("6.1".to_owned(), bad)]).is_err());
         }
         assert_eq!(Line::parse("@vm end x"), Line::Output("@vm end x"));
     }

@@ -16,8 +16,8 @@ use crate::command;
 use crate::packages::HostLacks;
 
 /// What is installed besides Debian's essential packages. `strace` is for whoever looks into a failure.
-const PACKAGES: &str =
-    "docker.io,iptables,apparmor,iproute2,kmod,busybox-static,ca-certificates,procps,strace";
+const PACKAGES: &str = "docker.io,iptables,apparmor,iproute2,kmod,busybox-static,ca-certificates,procps,strace,\
+    systemd-sysv,dbus";
 
 /// How it is installed, besides.
 const OPTIONS: [&str; 8] = [

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The guest's first process once its root file system is there: prepares the machine as a host with Docker on cgroup
+# The guest's first process once its root file system is there, or a service of systemd's (`init work`): prepares the machine as a host with Docker on cgroup
 # v2 alone, runs the payload's jobs, hands the results over, switches off.
 #
 # The host reads the second serial port. A line that starts with `@vm ` is for it:
@@ -31,18 +31,23 @@ tell() { printf '@vm %s\n' "$*" >&3; }
 
 tell release "$(uname -r)"
 
-mount -t proc -o nosuid,nodev,noexec proc /proc
-mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
-mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
-mount -t tmpfs -o nosuid,nodev tmpfs /tmp
-mkdir -p /dev/pts /dev/shm /dev/mqueue
-mount -t devpts -o gid=5,mode=620 devpts /dev/pts
-mount -t tmpfs -o nosuid,nodev tmpfs /dev/shm
-mount -t mqueue mqueue /dev/mqueue
-mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 /sys/fs/cgroup
-mount -t bpf -o nosuid,nodev,noexec,mode=700 bpf /sys/fs/bpf
-mount -t tracefs -o nosuid,nodev,noexec tracefs /sys/kernel/tracing
-mount -t securityfs -o nosuid,nodev,noexec securityfs /sys/kernel/security
+# TYPE DIRECTORY OPTIONS, unless something is mounted there already.
+provide() {
+    mountpoint -q "$2" && return
+    mkdir -p "$2"
+    mount -t "$1" -o "$3" "$1" "$2"
+}
+mountpoint -q /proc || mount -t proc -o nosuid,nodev,noexec proc /proc
+provide sysfs /sys nosuid,nodev,noexec
+provide tmpfs /run nosuid,nodev,mode=0755
+provide tmpfs /tmp nosuid,nodev
+provide devpts /dev/pts gid=5,mode=620
+provide tmpfs /dev/shm nosuid,nodev
+provide mqueue /dev/mqueue nosuid,nodev,noexec
+provide cgroup2 /sys/fs/cgroup nosuid,nodev,noexec
+provide bpf /sys/fs/bpf nosuid,nodev,noexec,mode=700
+provide tracefs /sys/kernel/tracing nosuid,nodev,noexec
+provide securityfs /sys/kernel/security nosuid,nodev,noexec
 mount --make-rshared /
 ln -sf /proc/self/fd /dev/fd
 ln -sf /proc/self/fd/0 /dev/stdin
@@ -65,7 +70,11 @@ done
 seconds() { cut -d. -f1 < /proc/uptime; }
 tell note "booted after $(seconds) s"
 
-dockerd --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs --log-level warn \
+driver=cgroupfs
+if [ -d /run/systemd/system ]; then
+    driver=systemd
+fi
+dockerd --storage-driver overlay2 --exec-opt "native.cgroupdriver=$driver" --log-level warn \
     > "$results/dockerd.log" 2>&1 &
 docker=$!
 until docker version > /dev/null 2>&1; do
@@ -82,12 +91,13 @@ fi
 tell note "$(docker info --format 'Docker {{.ServerVersion}}, {{.Driver}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}') after $(seconds) s"
 
 # Jobs are directories in the order of their names: `run` is the script, `limit` its time in seconds, and where
-# `vital` exists the rest is skipped when the job fails.
-skip=
+# `vital` exists the rest of its `group` is skipped when the job fails.
+skip=none
 for directory in /payload/jobs/*/; do
     directory=${directory%/}
     job=${directory##*/}
-    if [ -n "$skip" ]; then
+    group=$(cat "$directory/group")
+    if [ "$group" = "$skip" ]; then
         tell skip "$job"
         continue
     fi
@@ -102,7 +112,7 @@ for directory in /payload/jobs/*/; do
     echo >&3
     tell end "$job" "$(cat "$status")" $(($(seconds) - start))
     if [ -f "$directory/vital" ] && [ "$(cat "$status")" != 0 ]; then
-        skip=yes
+        skip=$group
     fi
 done
 rm -f "$results/.status"

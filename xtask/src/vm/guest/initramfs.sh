@@ -31,6 +31,17 @@ mount -t ext4 /dev/vda /root
 mount -t ext4 -o ro /dev/vdb /root/lib/modules
 mount -t ext4 -o ro /dev/vdc /root/payload
 
+# With systemd as the first process, the payload is a service of it.
+if grep -q 'vm-test\.systemd' /proc/cmdline; then
+    init=/lib/systemd/systemd
+    units=/root/etc/systemd/system
+    mkdir -p "$units/multi-user.target.wants"
+    cp /root/payload/vm-test.service "$units/"
+    ln -s ../vm-test.service "$units/multi-user.target.wants/vm-test.service"
+else
+    init=/payload/init
+fi
+
 mount --move /dev /root/dev
 umount /proc /sys
-exec switch_root /root /payload/init
+exec switch_root /root "$init"

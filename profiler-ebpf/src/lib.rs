@@ -38,8 +38,12 @@ pub mod config {
     pub const COMPAT_OFFSET: usize = 2;
     /// Its bit in that word; 0 where the architecture has none.
     pub const COMPAT_MASK: usize = 3;
+    /// Where in `struct task_struct` the 32-bit word stands that marks a task that executes a 32-bit program.
+    pub const COMPAT_TASK_OFFSET: usize = 4;
+    /// Its bit in that word; 0 where there is none.
+    pub const COMPAT_TASK_MASK: usize = 5;
     /// Number of entries.
-    pub const LEN: usize = 4;
+    pub const LEN: usize = 6;
 }
 
 /// Entries of the read-only global `REGISTERS`: offsets in `struct pt_regs`.

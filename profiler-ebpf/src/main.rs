@@ -26,13 +26,56 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, FExitContext},
 };
 
-use bpf::{capability, lifecycle, syscall};
+use bpf::{capability, count::lost, lifecycle, maps::WORKERS, syscall};
+use profiler_ebpf::stat;
 
 /// Every system call's exit: the fallback where `fexit` is refused.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
     0
+}
+
+/// What the twins below go on to by a tail call, with their own context. Loaded for the exit of `openat`, attached to
+/// nothing: since Linux 6.12 both sides of a tail call must hook functions of one prototype, and all system calls have
+/// `long (const struct pt_regs *)` where the architecture wraps them (x86-64 since 4.17, arm64 since 4.19).
+#[fexit]
+pub fn syscall_worker(ctx: FExitContext) -> i32 {
+    syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
+    0
+}
+
+#[inline(always)]
+fn twin(ctx: &FExitContext) -> i32 {
+    if syscall::concerns(ctx.arg::<*const c_void>(0)).is_some() {
+        // Does not come back where it succeeds.
+        unsafe { WORKERS.tail_call(ctx, 0) };
+        lost(stat::SCRATCH_BUSY);
+    }
+    0
+}
+
+/// One program for each system call of interest, at the exit of its own function: other calls pay nothing.
+macro_rules! twins {
+    ($($name:ident)*) => {
+        $(
+            #[fexit]
+            pub fn $name(ctx: FExitContext) -> i32 {
+                twin(&ctx)
+            }
+        )*
+    };
+}
+
+twins! {
+    fexit_open fexit_openat fexit_openat2 fexit_creat fexit_mkdir fexit_mkdirat fexit_mknod fexit_mknodat
+    fexit_symlink fexit_symlinkat fexit_link fexit_linkat fexit_unlink fexit_unlinkat fexit_rmdir
+    fexit_rename fexit_renameat fexit_renameat2 fexit_truncate fexit_ftruncate fexit_fallocate
+    fexit_chmod fexit_fchmod fexit_fchmodat fexit_fchmodat2 fexit_chown fexit_lchown fexit_fchown fexit_fchownat
+    fexit_utime fexit_utimes fexit_futimesat fexit_utimensat
+    fexit_setxattr fexit_lsetxattr fexit_fsetxattr fexit_setxattrat
+    fexit_removexattr fexit_lremovexattr fexit_fremovexattr fexit_removexattrat
+    fexit_bind fexit_fsync fexit_fdatasync fexit_sync_file_range fexit_syncfs fexit_io_uring_enter
 }
 
 /// Capability checks, where the kernel has the tracepoint.

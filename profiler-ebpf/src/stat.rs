@@ -23,6 +23,7 @@ stats! {
     CGROUPS_FULL = "cgroup-table-full", "cgroups that could not be followed";
     PATHS_CUT = "paths-cut", "paths that were too long or too deep to be recorded whole";
     STRINGS_UNREADABLE = "strings-unreadable", "path arguments that could not be read";
-    COMPAT_CALLS = "32-bit-calls", "system calls of 32-bit programs, which are not followed";
+    COMPAT_CALLS = "32-bit-calls", "system calls, or executions, of 32-bit programs, which are not followed";
+    SCRATCH_BUSY = "programs-busy", "system calls that found no room to be looked at in: too many were interrupted at once";
     IO_URING_CALLS = "io-uring", "submissions to io_uring, whose file operations are not followed";
 }

@@ -58,7 +58,7 @@ impl From<SensorError> for Failure {
         match error {
             SensorError::Load { .. } if !crate::host::is_root() => failure.hint("run it as root (CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE are needed)"),
             SensorError::Load { .. } => failure.hint("kernel lockdown in confidentiality mode and container sandboxes forbid BPF programs; Linux 5.10 is the oldest that is supported"),
-            SensorError::NoBtf(_) | SensorError::Btf(_) | SensorError::Map { .. } => failure,
+            SensorError::NoBtf(_) | SensorError::NoHook { .. } | SensorError::Btf(_) | SensorError::Map { .. } => failure,
         }
     }
 }

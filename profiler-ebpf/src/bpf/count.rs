@@ -19,7 +19,7 @@ pub fn lost(stat: u32) {
 /// An atomic addition whose result nobody wants: `BPF_XADD`, which every supported kernel has (the fetching forms
 /// came with Linux 5.12).
 #[inline(always)]
-fn add(counter: &mut u64, by: u64) {
+pub fn add(counter: &mut u64, by: u64) {
     use core::intrinsics::{AtomicOrdering, atomic_xadd};
     // The stable `fetch_add` is not offered on the BPF target.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, by) };

@@ -57,6 +57,16 @@ pub fn read_at(address: u64) -> u64 {
     value
 }
 
+/// The 32-bit word at `address`.
+#[inline(always)]
+pub fn read_word(address: u64) -> u32 {
+    let mut value = 0u32;
+    unsafe {
+        helper::bpf_probe_read_kernel(ptr::addr_of_mut!(value).cast(), 4, address as *const c_void);
+    }
+    value
+}
+
 /// A 64-bit field of a pointer whose type the verifier knows.
 #[inline(always)]
 pub fn typed_u64(pointer: *const c_void, field: usize) -> u64 {

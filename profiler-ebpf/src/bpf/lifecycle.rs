@@ -6,14 +6,14 @@ use aya_ebpf::helpers::generated as helper;
 use profiler_ebpf::{
     CONTAINER_ID_LEN,
     call::op,
-    fields,
+    config, fields,
     record::{NO_SYSCALL, Subject, execution},
     stat,
 };
 
 use super::{
     count::lost,
-    kernel::{offset, read_u32, read_u64, typed_u32, typed_u64},
+    kernel::{offset, read_u32, read_u64, read_word, setting, typed_u32, typed_u64},
     maps::{FOLLOWED, SCRATCH, SUBJECTS, WANTED, scratch},
     name::path_at,
     syscall,
@@ -108,6 +108,12 @@ pub fn executed(task: *const c_void, bprm: *const c_void) {
     if SUBJECTS.insert(tgid, &subject, 0).is_err() {
         lost(stat::SUBJECTS_FULL);
         return;
+    }
+    if read_word(task as u64 + u64::from(setting(config::COMPAT_TASK_OFFSET)))
+        & setting(config::COMPAT_TASK_MASK)
+        != 0
+    {
+        lost(stat::COMPAT_CALLS);
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(scratch::EXEC) else { return };
     let mut flags = 0;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf, StackTrace},
+    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf, StackTrace},
 };
 use profiler_ebpf::{
     CONTAINER_ID_LEN, SYSCALL_SLOTS,
@@ -99,19 +99,30 @@ pub struct Scratch {
     pub mount: u64,
 }
 
-/// One scratch area for each program that needs one. A program does not interrupt itself on one CPU (the kernel
-/// refuses and counts it: `recursion_misses`), but others may.
+/// Scratch areas. Tracepoints run with preemption disabled, and a program does not interrupt itself on one CPU (the
+/// kernel refuses and counts it: `recursion_misses`). The `fexit` twins may be preempted by one another on a
+/// preemptible kernel, so the areas for system calls are handed out by [`BUSY`].
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(scratch::COUNT, 0);
 
+/// How many areas for system calls are in use on this CPU.
+#[map]
+pub static BUSY: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 /// Indices into [`SCRATCH`].
 pub mod scratch {
-    /// System calls.
-    pub const SYSCALL: u32 = 0;
     /// Executions.
-    pub const EXEC: u32 = 1;
+    pub const EXEC: u32 = 0;
     /// New cgroups.
-    pub const CGROUP: u32 = 2;
+    pub const CGROUP: u32 = 1;
+    /// System calls, from here on.
+    pub const SYSCALL: u32 = 2;
+    /// How many there are for system calls.
+    pub const SYSCALL_AREAS: u32 = 3;
     /// Their number.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = SYSCALL + SYSCALL_AREAS;
 }
+
+/// The one program that the `fexit` twins go on to: it is verified once, they are small.
+#[map]
+pub static WORKERS: ProgramArray = ProgramArray::with_max_entries(1, 0);

@@ -15,12 +15,12 @@ use profiler_ebpf::{
 };
 
 use super::{
-    count::{Sight, bump, first_or_again, lost},
+    count::{Sight, add, bump, first_or_again, lost},
     kernel::{
-        current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, setting,
+        current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, read_word, setting,
         typed_register,
     },
-    maps::{Anchor, CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
+    maps::{Anchor, BUSY, CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
     name::{hash, keep_string, length, path_at, read_string, walk},
 };
 
@@ -50,7 +50,7 @@ const AF_INET6: u16 = 10;
 
 /// A descriptor of the table, unpacked from one load.
 #[derive(Clone, Copy)]
-struct Descriptor(u64, u16);
+pub struct Descriptor(u64, u16);
 
 impl Descriptor {
     #[inline(always)]
@@ -98,16 +98,16 @@ fn opens_for_writing(flags: u64) -> bool {
     flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_TMPFILE) != 0 && flags & O_PATH == 0
 }
 
-/// The entry point: `registers` is the `struct pt_regs` of the call, `result` its result.
+/// The cheapest tests, in the order of their cost: the number, the flags of an open, the process. What concerns us.
 #[inline(always)]
-pub fn exited(registers: *const c_void, result: i64) {
+pub fn concerns(registers: *const c_void) -> Option<(Descriptor, Subject)> {
     let number = typed_register(registers, register::NUMBER);
     if number >= SYSCALL_SLOTS as u64 {
-        return;
+        return None;
     }
     let call = Descriptor::of(number);
     if call.op() == op::NONE {
-        return;
+        return None;
     }
     if call.form() == form::OPEN {
         let flags = if call.flags() == 1 {
@@ -116,11 +116,17 @@ pub fn exited(registers: *const c_void, result: i64) {
             typed_register(registers, register::ARG0 + 2)
         };
         if !opens_for_writing(flags) {
-            return;
+            return None;
         }
     }
-    let Some(subject) = SUBJECTS.get_ptr(current_tgid()) else { return };
-    let subject = unsafe { *subject };
+    let subject = SUBJECTS.get_ptr(current_tgid())?;
+    Some((call, unsafe { *subject }))
+}
+
+/// The entry point: `registers` is the `struct pt_regs` of the call, `result` its result.
+#[inline(always)]
+pub fn exited(registers: *const c_void, result: i64) {
+    let Some((call, subject)) = concerns(registers) else { return };
     if is_compat() {
         lost(stat::COMPAT_CALLS);
         return;
@@ -132,33 +138,35 @@ pub fn exited(registers: *const c_void, result: i64) {
     if result <= -ERESTARTSYS {
         return;
     }
-    let Some(scratch) = SCRATCH.get_ptr_mut(scratch::SYSCALL) else { return };
-    let scratch = unsafe { &mut *scratch };
-    scratch.args[0] = typed_register(registers, register::ARG0);
-    scratch.args[1] = typed_register(registers, register::ARG0 + 1);
-    scratch.args[2] = typed_register(registers, register::ARG0 + 2);
-    scratch.args[3] = typed_register(registers, register::ARG0 + 3);
-    scratch.args[4] = typed_register(registers, register::ARG0 + 4);
-    scratch.args[5] = typed_register(registers, register::ARG0 + 5);
-    let errno = if result < 0 { -result as u32 } else { 0 };
-    if operation(scratch, call, &subject, errno, result as u64) {
-        report(scratch);
+    let Some(busy) = BUSY.get_ptr_mut(0) else { return };
+    let busy = unsafe { &mut *busy };
+    add(busy, 1);
+    let area = unsafe { ptr::read_volatile(busy) }.wrapping_sub(1);
+    if area < u64::from(scratch::SYSCALL_AREAS)
+        && let Some(scratch) = SCRATCH.get_ptr_mut(scratch::SYSCALL + area as u32)
+    {
+        let scratch = unsafe { &mut *scratch };
+        scratch.args[0] = typed_register(registers, register::ARG0);
+        scratch.args[1] = typed_register(registers, register::ARG0 + 1);
+        scratch.args[2] = typed_register(registers, register::ARG0 + 2);
+        scratch.args[3] = typed_register(registers, register::ARG0 + 3);
+        scratch.args[4] = typed_register(registers, register::ARG0 + 4);
+        scratch.args[5] = typed_register(registers, register::ARG0 + 5);
+        let errno = if result < 0 { -result as u32 } else { 0 };
+        if operation(scratch, call, &subject, errno, result as u64) {
+            report(scratch);
+        }
+    } else {
+        lost(stat::SCRATCH_BUSY);
     }
+    add(busy, u64::MAX);
 }
 
 /// Whether the current system call is a 32-bit one: its number means something else.
 #[inline(always)]
 fn is_compat() -> bool {
-    let mask = setting(config::COMPAT_MASK);
-    let mut word = 0u32;
-    unsafe {
-        helper::bpf_probe_read_kernel(
-            ptr::addr_of_mut!(word).cast(),
-            4,
-            (current_task() + u64::from(setting(config::COMPAT_OFFSET))) as *const c_void,
-        );
-    }
-    word & mask != 0
+    let address = current_task() + u64::from(setting(config::COMPAT_OFFSET));
+    read_word(address) & setting(config::COMPAT_MASK) != 0
 }
 
 #[inline(always)]

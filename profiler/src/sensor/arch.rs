@@ -22,6 +22,18 @@ const COMPAT: (&str, u32) = ("status", 2);
 #[cfg(target_arch = "aarch64")]
 const COMPAT: (&str, u32) = ("flags", 1 << 22);
 
+/// `TIF_ADDR32` in `thread_info.flags` (x86), `TIF_32BIT` (arm64): the task executes a 32-bit program.
+#[cfg(target_arch = "x86_64")]
+const COMPAT_TASK_MASK: u32 = 1 << 29;
+#[cfg(target_arch = "aarch64")]
+const COMPAT_TASK_MASK: u32 = 1 << 22;
+
+/// What the kernel's functions for system calls are named before the call's own name.
+#[cfg(target_arch = "x86_64")]
+pub(super) const SYSCALL_PREFIX: &str = "__x64_sys_";
+#[cfg(target_arch = "aarch64")]
+pub(super) const SYSCALL_PREFIX: &str = "__arm64_sys_";
+
 /// Size of a task's kernel stack without KASAN: `THREAD_SIZE` (x86-64: page_64_types.h; arm64: memory.h).
 const THREAD_SIZE_BYTES: u32 = 16 * 1024;
 
@@ -44,6 +56,8 @@ pub(super) fn settings(
     let thread_info = field_offsets[fields::TASK_THREAD_INFO];
     settings[config::COMPAT_OFFSET] = thread_info + btf.offset_of("thread_info", COMPAT.0)?;
     settings[config::COMPAT_MASK] = COMPAT.1;
+    settings[config::COMPAT_TASK_OFFSET] = thread_info + btf.offset_of("thread_info", "flags")?;
+    settings[config::COMPAT_TASK_MASK] = COMPAT_TASK_MASK;
     // Without the helper (before Linux 5.15) there is no FRED either, whose padding would come on top.
     settings[config::PT_REGS_FROM_STACK] =
         if has_task_pt_regs { 0 } else { THREAD_SIZE_BYTES.saturating_sub(btf.size_of("pt_regs")?) };

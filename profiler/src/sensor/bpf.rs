@@ -1,15 +1,16 @@
 //! Loading, attaching and talking to the BPF programs. The only module that knows aya.
 //!
-//! Which hooks are used is found out by trying to load and attach them, never by kernel version: capability checks
-//! by the tracepoint `cap_capable` (Linux ≥ 6.14), else by `fexit`; the system call's registers by the helper
+//! Which hooks are used is found out by trying to load and attach them, never by kernel version: system calls by
+//! `fexit` of each, else by the tracepoint `sys_exit`; capability checks by `fexit` of `cap_capable`, else by the
+//! tracepoint of that name (Linux ≥ 6.14); the system call's registers in a capability check by the helper
 //! `bpf_task_pt_regs` (Linux ≥ 5.15), else from the task's stack. All of the others are mandatory.
 
 use std::{collections::HashMap, os::fd::BorrowedFd};
 
 use aya::{
-    Btf as KernelBtf, Ebpf, EbpfLoader,
-    maps::{Array, HashMap as BpfMap, MapData, RingBuf, StackTraceMap},
-    programs::{BtfTracePoint, FExit, Program},
+    Btf as KernelBtf, BtfError, Ebpf, EbpfLoader,
+    maps::{Array, HashMap as BpfMap, MapData, ProgramArray, RingBuf, StackTraceMap},
+    programs::{BtfTracePoint, FExit, Program, ProgramError},
 };
 use profiler_ebpf::{
     CONTAINER_ID_LEN, config, control, fields,
@@ -20,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    SensorError, SensorOptions, arch,
+    Hooks, SensorError, SensorOptions, arch,
     btf::Btf,
     calls,
     decode::{Record, decode},
@@ -94,20 +95,27 @@ impl Programs {
 
         let mut hooks = Vec::new();
         // The order matters: processes are followed before anything is reported about them.
-        for name in
-            ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir", "sys_exit"]
-        {
+        for name in ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir"] {
             attach_tracepoint(&mut ebpf, name, kernel_btf)?;
             hooks.push(format!("tp_btf/{name}"));
         }
-        match attach_tracepoint(&mut ebpf, "cap_capable", kernel_btf) {
-            Ok(()) => hooks.push("tp_btf/cap_capable".to_owned()),
-            Err(refused) => {
-                attach_fexit(&mut ebpf, "cap_capable_exit", "cap_capable", kernel_btf)
-                    .map_err(|_| refused)?;
-                hooks.push("fexit/cap_capable".to_owned());
-            }
-        }
+        hooks.push(attach_either(
+            &mut ebpf,
+            options.hooks,
+            |ebpf| attach_twins(ebpf, kernel_btf).map(|count| format!("fexit of {count} system calls")),
+            |ebpf| attach_tracepoint(ebpf, "sys_exit", kernel_btf).map(|()| "tp_btf/sys_exit".to_owned()),
+        )?);
+        hooks.push(attach_either(
+            &mut ebpf,
+            options.hooks,
+            |ebpf| {
+                attach_fexit(ebpf, "cap_capable_exit", "cap_capable", kernel_btf)
+                    .map(|()| "fexit/cap_capable".to_owned())
+            },
+            |ebpf| {
+                attach_tracepoint(ebpf, "cap_capable", kernel_btf).map(|()| "tp_btf/cap_capable".to_owned())
+            },
+        )?);
 
         let missing = |map: &str| SensorError::Map {
             map: map.to_owned(),
@@ -301,22 +309,101 @@ fn resolve_fields(btf: &Btf) -> Result<[u32; fields::COUNT], SensorError> {
     Ok(offsets)
 }
 
+/// Attaches one of two equivalent hooks, the preferred one where it is not asked for the other.
+fn attach_either(
+    ebpf: &mut Ebpf,
+    hooks: Hooks,
+    fexit: impl FnOnce(&mut Ebpf) -> Result<String, SensorError>,
+    tracepoint: impl FnOnce(&mut Ebpf) -> Result<String, SensorError>,
+) -> Result<String, SensorError> {
+    match hooks {
+        Hooks::Fexit => fexit(ebpf),
+        Hooks::Tracepoint => tracepoint(ebpf).or_else(|error| match error {
+            // A kernel without the tracepoint has no choice.
+            SensorError::NoHook { .. } => fexit(ebpf),
+            error => Err(error),
+        }),
+        Hooks::Auto => fexit(ebpf).or_else(|_| tracepoint(ebpf)),
+    }
+}
+
+/// Attaches the twins to the exits of the system calls that the kernel has; how many. All or none.
+fn attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorError> {
+    let attached = try_attach_twins(ebpf, btf);
+    if attached.is_err() {
+        for (_, name) in calls::names() {
+            if let Some(Program::FExit(program)) = ebpf.program_mut(&format!("fexit_{name}")) {
+                // Detaches it; one that was not loaded has nothing to unload.
+                let _ = program.unload();
+            }
+        }
+    }
+    attached
+}
+
+fn try_attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorError> {
+    let function = |name: &str| format!("{}{name}", arch::SYSCALL_PREFIX);
+    load_fexit(ebpf, "syscall_worker", &function("openat"), btf)?;
+    let worker = ebpf.program("syscall_worker").ok_or_else(|| no_map("syscall_worker"))?;
+    let worker = worker.fd().map_err(|error| map_error("WORKERS", &error))?.try_clone();
+    let worker = worker.map_err(|error| map_error("WORKERS", &error))?;
+    let workers = ebpf.map_mut("WORKERS").ok_or_else(|| no_map("WORKERS"))?;
+    ProgramArray::try_from(workers)
+        .and_then(|mut workers| workers.set(0, &worker, 0))
+        .map_err(|error| map_error("WORKERS", &error))?;
+    let mut count = 0;
+    for (_, name) in calls::names() {
+        match attach_fexit(ebpf, &format!("fexit_{name}"), &function(&name), btf) {
+            Ok(()) => count += 1,
+            // A call that this kernel does not have yet.
+            Err(SensorError::NoHook { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
 fn attach_tracepoint(ebpf: &mut Ebpf, name: &str, btf: &KernelBtf) -> Result<(), SensorError> {
-    let refused = |message: String| SensorError::Load { program: format!("tp_btf/{name}"), message };
-    let program = ebpf.program_mut(name).ok_or_else(|| refused("it is not in the object".to_owned()))?;
-    let program: &mut BtfTracePoint = program.try_into().map_err(|error| refused(chain(&error)))?;
-    program.load(name, btf).map_err(|error| refused(chain(&error)))?;
-    program.attach().map_err(|error| refused(chain(&error)))?;
+    let hook = format!("tp_btf/{name}");
+    let program = ebpf.program_mut(name).ok_or_else(|| refused(&hook, "it is not in the object"))?;
+    let program: &mut BtfTracePoint = program.try_into().map_err(|error| refused(&hook, &chain(&error)))?;
+    program.load(name, btf).map_err(|error| load_error(&hook, &error))?;
+    program.attach().map_err(|error| refused(&hook, &chain(&error)))?;
     Ok(())
 }
 
 fn attach_fexit(ebpf: &mut Ebpf, name: &str, function: &str, btf: &KernelBtf) -> Result<(), SensorError> {
-    let refused = |message: String| SensorError::Load { program: format!("fexit/{function}"), message };
-    let program = ebpf.program_mut(name).ok_or_else(|| refused("it is not in the object".to_owned()))?;
-    let program: &mut FExit = program.try_into().map_err(|error| refused(chain(&error)))?;
-    program.load(function, btf).map_err(|error| refused(chain(&error)))?;
-    program.attach().map_err(|error| refused(chain(&error)))?;
+    load_fexit(ebpf, name, function, btf)?
+        .attach()
+        .map_err(|error| refused(&format!("fexit/{function}"), &chain(&error)))?;
     Ok(())
+}
+
+fn load_fexit<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &str,
+    function: &str,
+    btf: &KernelBtf,
+) -> Result<&'a mut FExit, SensorError> {
+    let hook = format!("fexit/{function}");
+    let program = ebpf.program_mut(name).ok_or_else(|| refused(&hook, "it is not in the object"))?;
+    let program: &mut FExit = program.try_into().map_err(|error| refused(&hook, &chain(&error)))?;
+    program.load(function, btf).map_err(|error| load_error(&hook, &error))?;
+    Ok(program)
+}
+
+fn refused(program: &str, message: &str) -> SensorError {
+    SensorError::Load { program: program.to_owned(), message: message.to_owned() }
+}
+
+/// Tells a hook that the kernel does not have from a program that it refuses.
+fn load_error(hook: &str, error: &ProgramError) -> SensorError {
+    match error {
+        ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }) => {
+            SensorError::NoHook { hook: hook.to_owned() }
+        }
+        error => refused(hook, &chain(error)),
+    }
 }
 
 fn no_map(name: &str) -> SensorError {

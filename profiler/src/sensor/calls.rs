@@ -148,6 +148,11 @@ fn has_at_flags(number: i64) -> bool {
         .contains(&number)
 }
 
+/// Number and name of every call of interest.
+pub(super) fn names() -> impl Iterator<Item = (u16, String)> {
+    CALLS.iter().filter_map(|(number, _)| u16::try_from(*number).ok()).map(|number| (number, name_of(number)))
+}
+
 /// The name of a system call, or its number.
 pub(crate) fn name_of(number: u16) -> String {
     if number == profiler_ebpf::record::NO_SYSCALL {
@@ -168,6 +173,11 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), CALLS.len());
         assert!(numbers.iter().all(|number| (*number as usize) < SYSCALL_SLOTS));
+    }
+
+    #[test]
+    fn every_call_has_a_name() {
+        assert!(names().all(|(_, name)| !name.starts_with("syscall_")), "{:?}", names().collect::<Vec<_>>());
     }
 
     #[test]

@@ -21,11 +21,25 @@ pub(crate) struct SensorOptions {
     pub(crate) table_entries: u32,
     /// Distinct names per directory, operation and outcome before only the directory is counted.
     pub(crate) names_per_directory: u32,
+    /// Which hooks to use.
+    pub(crate) hooks: Hooks,
+}
+
+/// Which of the equivalent hooks to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Hooks {
+    /// `fexit` where the kernel allows it, else tracepoints
+    #[default]
+    Auto,
+    /// `fexit`: calls of no interest pay nothing
+    Fexit,
+    /// Tracepoints, where there are any
+    Tracepoint,
 }
 
 impl Default for SensorOptions {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, table_entries: 65_536, names_per_directory: 64 }
+        Self { ring_bytes: 4 << 20, table_entries: 65_536, names_per_directory: 64, hooks: Hooks::Auto }
     }
 }
 
@@ -40,6 +54,12 @@ pub(crate) enum SensorError {
     /// A field is missing in it.
     #[error(transparent)]
     Btf(#[from] btf::BtfError),
+    /// The kernel does not have what a program hooks.
+    #[error("the kernel has no {hook}")]
+    NoHook {
+        /// What.
+        hook: String,
+    },
     /// A program was refused.
     #[error("the kernel refused {program}: {message}")]
     Load {

@@ -66,6 +66,9 @@ pub(crate) struct Options {
         default_value = "cgroupfs"
     )]
     cgroup_drivers: Vec<CgroupDriver>,
+    /// Further parameters of the kernel, for instance `preempt=full`
+    #[arg(long, value_name = "PARAMETERS", default_value = "")]
+    append: String,
     /// Make everything anew that is usually kept, with Debian's packages of today
     #[arg(long)]
     rebuild: bool,
@@ -118,7 +121,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         payload.build_images(&daemon)?;
         payload.write(&work.payload(), &work.0, &daemon)?;
     }
-    let bench = Bench { directory, cache, mirrors, userland, payload, work };
+    let bench = Bench { directory, cache, mirrors, userland, payload, work, append: &options.append };
     let mut reports = Vec::new();
     for kernel in kernels {
         for &driver in &options.cgroup_drivers {
@@ -135,16 +138,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// What all machines of a run share.
-struct Bench {
+struct Bench<'a> {
     directory: PathBuf,
     cache: Cache,
     mirrors: Mirrors,
     userland: Userland,
     payload: Payload,
     work: Work,
+    /// Further parameters of the kernel.
+    append: &'a str,
 }
 
-impl Bench {
+impl Bench<'_> {
     /// Boots one kernel and sees its jobs through. What goes wrong in the machine is in the report.
     fn test(&self, kernel: &Kernel, driver: CgroupDriver, name: &str) -> Result<Report> {
         let files = kernel.files(&self.cache, &self.mirrors)?;
@@ -170,7 +175,7 @@ impl Bench {
                 Disk::read_only(&self.work.payload()),
                 Disk::kept(&archive),
             ],
-            parameters: driver.parameters(),
+            parameters: &format!("{} {}", driver.parameters(), self.append),
             console: &results.join("console.log"),
             limit: BOOT_LIMIT + self.payload.limit(),
         };

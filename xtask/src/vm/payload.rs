@@ -49,7 +49,7 @@ struct Job {
     limit: Duration,
     /// The number of the group that it belongs to.
     group: usize,
-    /// Nothing that comes later in its group makes sense where it fails.
+    /// Nothing that comes later in its group makes sense where it ends with status 3: the host cannot do it.
     vital: bool,
 }
 

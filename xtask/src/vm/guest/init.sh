@@ -91,7 +91,7 @@ fi
 tell note "$(docker info --format 'Docker {{.ServerVersion}}, {{.Driver}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}') after $(seconds) s"
 
 # Jobs are directories in the order of their names: `run` is the script, `limit` its time in seconds, and where
-# `vital` exists the rest of its `group` is skipped when the job fails.
+# `vital` exists the rest of its `group` is skipped when the job ends with 3: this host cannot do it.
 skip=none
 for directory in /payload/jobs/*/; do
     directory=${directory%/}
@@ -111,7 +111,7 @@ for directory in /payload/jobs/*/; do
     # The job's last line may lack its end.
     echo >&3
     tell end "$job" "$(cat "$status")" $(($(seconds) - start))
-    if [ -f "$directory/vital" ] && [ "$(cat "$status")" != 0 ]; then
+    if [ -f "$directory/vital" ] && [ "$(cat "$status")" = 3 ]; then
         skip=$group
     fi
 done

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Profile a plain command in a cgroup of its own; needs no container runtime
     Exec(ExecArgs),
+    /// Say what this host offers, which sensors would be used, and what is missing
+    Doctor(DoctorArgs),
     /// Print the plan that a profile leads to
     Recommend(RecommendArgs),
     /// Print what a new profile writes, uses or needs that an old one did not
@@ -65,6 +67,7 @@ impl Cli {
             Command::Run(args) => args.verbose,
             Command::Exec(ExecArgs { verbose, .. })
             | Command::Attach(AttachArgs { verbose, .. })
+            | Command::Doctor(DoctorArgs { verbose })
             | Command::Recommend(RecommendArgs { verbose, .. })
             | Command::Diff(DiffArgs { verbose, .. }) => verbose.verbose,
             Command::Enter(_) => 0,
@@ -236,6 +239,12 @@ pub(crate) struct EnterArgs {
     pub(crate) cgroup: PathBuf,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    verbose: Verbose,
 }
 
 #[derive(Debug, Args)]

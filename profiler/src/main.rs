@@ -40,6 +40,7 @@ fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
         Command::Run(args) => runtime()?.block_on(commands::run::run(*args, ui)),
         Command::Attach(args) => runtime()?.block_on(commands::attach::run(args, ui)),
         Command::Exec(args) => runtime()?.block_on(commands::exec::run(args, ui)),
+        Command::Doctor(_) => runtime()?.block_on(commands::doctor::run()),
         Command::Recommend(args) => commands::recommend::run(&args, ui),
         Command::Diff(args) => commands::diff::run(&args, ui),
         Command::Enter(args) => Err(commands::exec::enter(&args)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod recommend;
 pub(crate) mod run;

@@ -18,6 +18,7 @@ mod report;
 mod userland;
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,8 @@ impl Bench<'_> {
             limit: BOOT_LIMIT + self.payload.limit(),
         };
         let mut report = Report::default();
-        watch(boot.start(accelerator)?, name, &mut report);
+        let said = File::create(results.join("guest.log"))?;
+        watch(boot.start(accelerator)?, name, &mut report, said);
         disk::unpack(&archive, &results)?;
         report.close(&results, start.elapsed())?;
         say(&format!("logs and profiles are in {}", results.display()));
@@ -188,11 +190,15 @@ impl Bench<'_> {
     }
 }
 
-/// Listens to a machine until it is off, one way or another.
-fn watch(mut machine: Machine, name: &str, report: &mut Report) {
+/// Listens to a machine until it is off, one way or another. All that it said is kept: the jobs' own logs come only
+/// from a guest that lives to hand them over.
+fn watch(mut machine: Machine, name: &str, report: &mut Report, mut log: File) {
     loop {
         match machine.line() {
             Ok(Some(line)) => {
+                if let Err(error) = writeln!(log, "{line}") {
+                    return report.fail(format!("what the guest says cannot be kept: {error}"));
+                }
                 if let Some(text) = report.add(&line) {
                     println!("[{name}] {text}");
                 }

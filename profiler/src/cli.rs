@@ -106,9 +106,9 @@ pub(crate) struct TrainingArgs {
     /// How long the subject may take to stop before it is killed [default: the runtime's own]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) stop_timeout: Option<Duration>,
-    /// Which kernel hooks to use
-    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    pub(crate) hooks: Hooks,
+    /// Which kind of kernel hooks the sensors use
+    #[arg(long, env = "WRITEPATH_SENSOR", value_enum, default_value_t, value_name = "KIND")]
+    pub(crate) sensor: Hooks,
     /// Size of the kernel's ring buffer in KiB, a power of two; enlarge it where records are lost
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = parse_ring_size)]
     pub(crate) ring_size: u32,

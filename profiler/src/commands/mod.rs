@@ -50,7 +50,7 @@ fn training_options(args: &TrainingArgs) -> TrainingOptions {
         sensor: SensorOptions {
             ring_bytes: args.ring_size * 1024,
             table_entries: args.table_size,
-            hooks: args.hooks,
+            hooks: args.sensor,
             ..SensorOptions::default()
         },
     }

@@ -44,19 +44,20 @@ impl Cache {
         let start = Instant::now();
         let unfinished = tempfile::Builder::new().prefix(&format!(".{what}-")).tempdir_in(&self.directory)?;
         make(unfinished.path()).with_context(|| format!("making {what}"))?;
-        self.remove_others(what)?;
+        self.remove_others(what, unfinished.path())?;
         fs::rename(unfinished.keep(), &finished)?;
         say(&format!("made {what} in {} s", start.elapsed().as_secs()));
         Ok(finished)
     }
 
     /// Removes entries made from other parts, and what a process that was killed left.
-    fn remove_others(&self, what: &str) -> Result<()> {
+    fn remove_others(&self, what: &str, kept: &Path) -> Result<()> {
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.strip_prefix('.').unwrap_or(&name);
             let is_other = name.strip_prefix(what).and_then(|rest| rest.strip_prefix('-')).is_some();
-            if is_other {
+            if is_other && path != kept {
                 fs::remove_dir_all(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
             }
         }
@@ -78,6 +79,7 @@ mod tests {
         assert_eq!(cache.entry("thing", &["1"], |_| anyhow::bail!("made again")).unwrap(), first);
         assert!(cache.entry("thing", &["2"], |_| anyhow::bail!("no")).is_err());
         assert!(first.is_dir(), "a failure removes nothing");
+        fs::create_dir(directory.path().join("cache/.thing-left")).unwrap();
         let second = cache.entry("thing", &["2"], make).unwrap();
         assert!(second.is_dir() && !first.exists());
         assert_eq!(fs::read_dir(directory.path().join("cache")).unwrap().count(), 1);

@@ -45,6 +45,22 @@ pub fn syscall_worker(ctx: FExitContext) -> i32 {
     0
 }
 
+/// The same, attached itself where a system call's function has another prototype than the worker's in the kernel's BTF
+/// (the name of the parameter counts), so that it cannot be reached by a tail call.
+macro_rules! direct {
+    ($($name:ident)*) => {
+        $(
+            #[fexit]
+            pub fn $name(ctx: FExitContext) -> i32 {
+                syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
+                0
+            }
+        )*
+    };
+}
+
+direct! { syscall_direct_0 syscall_direct_1 syscall_direct_2 syscall_direct_3 }
+
 #[inline(always)]
 fn twin(ctx: &FExitContext) -> i32 {
     if syscall::concerns(ctx.arg::<*const c_void>(0)).is_some() {

@@ -92,7 +92,12 @@ pub fn walk(scratch: &mut Scratch, which: usize) {
 pub fn read_string(scratch: &mut Scratch, which: usize, address: u64, limit: u32) {
     let text = scratch.strings[which].as_mut_ptr();
     let copied = unsafe { helper::bpf_probe_read_user_str(text.cast(), limit, address as *const c_void) };
-    if copied <= 0 || copied > STRING_MAX as i64 {
+    if copied == 0 {
+        // The empty string, in kernels before 6.13 or so; later ones count its NUL.
+        scratch.lengths[which] = 1;
+        return;
+    }
+    if copied < 0 || copied > STRING_MAX as i64 {
         scratch.lengths[which] = 0;
         return;
     }

@@ -45,6 +45,9 @@ pub(crate) struct Programs {
 /// The stream of records.
 pub(crate) struct Records(RingBuf<MapData>);
 
+/// Programs that stand in for twins that cannot reach the worker.
+const DIRECT: [&str; 4] = ["syscall_direct_0", "syscall_direct_1", "syscall_direct_2", "syscall_direct_3"];
+
 /// Two ways to find a system call's registers.
 const PT_REGS_WAYS: [bool; 2] = [true, false];
 
@@ -331,8 +334,9 @@ fn attach_either(
 fn attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorError> {
     let attached = try_attach_twins(ebpf, btf);
     if attached.is_err() {
-        for (_, name) in calls::names() {
-            if let Some(Program::FExit(program)) = ebpf.program_mut(&format!("fexit_{name}")) {
+        let twins = calls::names().map(|(_, name)| format!("fexit_{name}"));
+        for name in twins.chain(DIRECT.map(str::to_owned)) {
+            if let Some(Program::FExit(program)) = ebpf.program_mut(&name) {
                 // Detaches it; one that was not loaded has nothing to unload.
                 let _ = program.unload();
             }
@@ -352,13 +356,20 @@ fn try_attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorErr
         .and_then(|mut workers| workers.set(0, &worker, 0))
         .map_err(|error| map_error("WORKERS", &error))?;
     let mut count = 0;
+    let mut direct = DIRECT.iter();
     for (_, name) in calls::names() {
-        match attach_fexit(ebpf, &format!("fexit_{name}"), &function(&name), btf) {
-            Ok(()) => count += 1,
+        let twin = attach_fexit(ebpf, &format!("fexit_{name}"), &function(&name), btf);
+        match twin {
+            Ok(()) => {}
             // A call that this kernel does not have yet.
-            Err(SensorError::NoHook { .. }) => {}
-            Err(error) => return Err(error),
+            Err(SensorError::NoHook { .. }) => continue,
+            // Perhaps its function cannot reach the worker: both must have one prototype.
+            Err(refused) => match direct.next() {
+                Some(direct) => attach_fexit(ebpf, direct, &function(&name), btf)?,
+                None => return Err(refused),
+            },
         }
+        count += 1;
     }
     Ok(count)
 }

@@ -70,7 +70,8 @@ impl Payload {
                 name: format!("{SENSORS}{suffix}"),
                 environment: sensor.clone().into_iter().collect(),
                 script: format!(
-                    "exec {binary} -v run -o \"$WRITEPATH_VM_RESULTS/{SENSORS}{suffix}.json\" {} mkdir /tmp/x",
+                    "{binary} doctor > \"$WRITEPATH_VM_RESULTS/doctor{suffix}.txt\" 2>&1\n\
+                     exec {binary} -v run -o \"$WRITEPATH_VM_RESULTS/{SENSORS}{suffix}.json\" {} mkdir /tmp/x",
                     images::SUBJECT
                 ),
                 limit: Duration::from_secs(300),

@@ -1,6 +1,6 @@
 //! What a machine said, as it said it, and what is left of it in the end: one line for each kernel.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -60,8 +60,8 @@ impl<'a> Line<'a> {
 pub(super) struct Report {
     /// `uname -r`.
     release: String,
-    /// The sensors in use, as the profiles name them.
-    sensors: BTreeSet<String>,
+    /// The sensors in use, as the profile of each run that was made to find out names them.
+    sensors: BTreeMap<String, String>,
     tests: Tally,
     /// Lines that the job has said so far.
     said: u32,
@@ -132,7 +132,9 @@ impl Report {
                 let profile: Value = serde_json::from_slice(&profile)
                     .with_context(|| format!("{} is no profile", path.display()))?;
                 let sensors = profile["host"]["sensors"].as_array().into_iter().flatten();
-                self.sensors.extend(sensors.filter_map(Value::as_str).map(str::to_owned));
+                let sensors: Vec<&str> = sensors.filter_map(Value::as_str).collect();
+                let run = name.trim_end_matches(".json").to_owned();
+                self.sensors.insert(run, sensors.join(", "));
             }
         }
         Ok(())
@@ -161,12 +163,13 @@ impl Report {
         let Tally { passed, failed, skipped, .. } = self.tests;
         let verdict = if self.is_good() { "ok" } else { "FAILED" };
         let release = if self.release.is_empty() { "not booted" } else { &self.release };
-        let sensors: Vec<&str> = self.sensors.iter().map(String::as_str).collect();
-        let sensors = if sensors.is_empty() { "none".to_owned() } else { sensors.join(" ") };
         let seconds = self.took.as_secs();
         let mut lines = format!(
-            "{name:<5} {verdict:<7} {release}: {passed} passed, {failed} failed, {skipped} skipped, {seconds} s\n      sensors: {sensors}\n"
+            "{name:<5} {verdict:<7} {release}: {passed} passed, {failed} failed, {skipped} skipped, {seconds} s\n"
         );
+        for (run, sensors) in &self.sensors {
+            lines.push_str(&format!("      {run}: {sensors}\n"));
+        }
         for failure in &self.failures {
             lines.push_str(&format!("      {failure}\n"));
         }
@@ -264,6 +267,6 @@ mod tests {
         let mut report = report(&GOOD);
         report.close(directory.path(), Duration::from_secs(90)).unwrap();
         let lines = report.lines("6.1");
-        assert!(lines.contains("90 s\n      sensors: fexit/cap_capable tp_btf/sys_exit"), "{lines}");
+        assert!(lines.contains("90 s\n      sensors: fexit/cap_capable, tp_btf/sys_exit"), "{lines}");
     }
 }

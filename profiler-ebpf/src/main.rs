@@ -26,13 +26,21 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, FExitContext},
 };
 
-use bpf::{capability, count::lost, lifecycle, maps::WORKERS, syscall};
+use bpf::{
+    capability,
+    count::lost,
+    kernel::{saved_register, typed_register},
+    lifecycle,
+    maps::WORKERS,
+    syscall,
+};
 use profiler_ebpf::stat;
 
 /// Every system call's exit: the fallback where `fexit` is refused.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
+    let registers = ctx.arg::<*const c_void>(0);
+    syscall::exited(|index| typed_register(registers, index), ctx.arg::<i64>(1));
     0
 }
 
@@ -41,18 +49,20 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 /// `long (const struct pt_regs *)` where the architecture wraps them (x86-64 since 4.17, arm64 since 4.19).
 #[fexit]
 pub fn syscall_worker(ctx: FExitContext) -> i32 {
-    syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
+    let registers = ctx.arg::<*const c_void>(0);
+    syscall::exited(|index| typed_register(registers, index), ctx.arg::<i64>(1));
     0
 }
 
-/// The same, attached itself where a system call's function has another prototype than the worker's in the kernel's BTF
-/// (the name of the parameter counts), so that it cannot be reached by a tail call.
+/// The same, attached itself where a system call's function has another prototype than the worker's in the kernel's BTF,
+/// so that it cannot be reached by a tail call. bind is one: where its source file is compiled `struct pt_regs` is only
+/// declared, and such a parameter cannot be used (Linux 5.10: "type is not a struct"), so the saved registers are read.
 macro_rules! direct {
     ($($name:ident)*) => {
         $(
             #[fexit]
             pub fn $name(ctx: FExitContext) -> i32 {
-                syscall::exited(ctx.arg::<*const c_void>(0), ctx.arg::<i64>(1));
+                syscall::exited(saved_register, ctx.arg::<i64>(1));
                 0
             }
         )*
@@ -63,7 +73,8 @@ direct! { syscall_direct_0 syscall_direct_1 syscall_direct_2 syscall_direct_3 }
 
 #[inline(always)]
 fn twin(ctx: &FExitContext) -> i32 {
-    if syscall::concerns(ctx.arg::<*const c_void>(0)).is_some() {
+    let registers = ctx.arg::<*const c_void>(0);
+    if syscall::concerns(|index| typed_register(registers, index)).is_some() {
         // Does not come back where it succeeds.
         unsafe { WORKERS.tail_call(ctx, 0) };
         lost(stat::SCRATCH_BUSY);

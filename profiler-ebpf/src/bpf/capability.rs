@@ -6,12 +6,12 @@ use aya_ebpf::helpers::generated as helper;
 use profiler_ebpf::{
     fields,
     record::{CapKey, CapRecord, NO_STACK, NO_SYSCALL, check, kind},
-    stat,
+    register, stat,
 };
 
 use super::{
     count::{Sight, first_or_again, lost},
-    kernel::{current_syscall, current_task, current_tgid, now, read_u64},
+    kernel::{current_task, current_tgid, now, read_u64, saved_register},
     maps::{CAPS, RECORDS, STACKS, SUBJECTS},
 };
 
@@ -33,7 +33,7 @@ pub fn checked(context: *mut c_void, cred: u64, namespace: u64, cap: u32, result
     if namespace != read_u64(cred, fields::CRED_USER_NS) {
         flags |= check::OTHER_NAMESPACE;
     }
-    let number = current_syscall();
+    let number = saved_register(register::NUMBER);
     let stack =
         unsafe { helper::bpf_get_stackid(context, ptr::addr_of!(STACKS).cast_mut().cast(), FAST_STACK_CMP) };
     let key = CapKey {

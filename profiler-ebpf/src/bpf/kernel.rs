@@ -8,7 +8,7 @@
 use core::{ffi::c_void, ptr};
 
 use aya_ebpf::helpers::generated as helper;
-use profiler_ebpf::{config, fields, register};
+use profiler_ebpf::{config, fields};
 
 use super::maps::{CONFIG, FIELDS, REGISTERS};
 
@@ -88,9 +88,9 @@ pub fn typed_register(registers: *const c_void, index: usize) -> u64 {
     }
 }
 
-/// The number of the system call that the current task is in, from its saved registers.
+/// A register of the system call that the current task is in, from where the kernel saved it.
 #[inline(always)]
-pub fn current_syscall() -> u64 {
+pub fn saved_register(index: usize) -> u64 {
     let distance = setting(config::PT_REGS_FROM_STACK);
     let registers = if distance == 0 {
         // Linux 5.15; the verifier does not look at this branch where the setting says otherwise.
@@ -98,7 +98,7 @@ pub fn current_syscall() -> u64 {
     } else {
         read_u64(current_task(), fields::TASK_STACK) + u64::from(distance)
     };
-    let offset = unsafe { ptr::read_volatile(ptr::addr_of!(REGISTERS[register::NUMBER])) };
+    let offset = unsafe { ptr::read_volatile(ptr::addr_of!(REGISTERS[index])) };
     read_at(registers + u64::from(offset))
 }
 

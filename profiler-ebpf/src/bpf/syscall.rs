@@ -18,7 +18,6 @@ use super::{
     count::{Sight, add, bump, first_or_again, lost},
     kernel::{
         current_task, current_tgid, file_of, now, offset, read_u16, read_u32, read_u64, read_word, setting,
-        typed_register,
     },
     maps::{Anchor, BUSY, CALLS, RECORDS, SCRATCH, SUBJECTS, Scratch, WRITES, scratch},
     name::{hash, keep_string, length, path_at, read_string, walk},
@@ -100,8 +99,8 @@ fn opens_for_writing(flags: u64) -> bool {
 
 /// The cheapest tests, in the order of their cost: the number, the flags of an open, the process. What concerns us.
 #[inline(always)]
-pub fn concerns(registers: *const c_void) -> Option<(Descriptor, Subject)> {
-    let number = typed_register(registers, register::NUMBER);
+pub fn concerns(register: impl Fn(usize) -> u64) -> Option<(Descriptor, Subject)> {
+    let number = register(register::NUMBER);
     if number >= SYSCALL_SLOTS as u64 {
         return None;
     }
@@ -110,11 +109,8 @@ pub fn concerns(registers: *const c_void) -> Option<(Descriptor, Subject)> {
         return None;
     }
     if call.form() == form::OPEN {
-        let flags = if call.flags() == 1 {
-            typed_register(registers, register::ARG0 + 1)
-        } else {
-            typed_register(registers, register::ARG0 + 2)
-        };
+        let flags =
+            if call.flags() == 1 { register(register::ARG0 + 1) } else { register(register::ARG0 + 2) };
         if !opens_for_writing(flags) {
             return None;
         }
@@ -123,10 +119,10 @@ pub fn concerns(registers: *const c_void) -> Option<(Descriptor, Subject)> {
     Some((call, unsafe { *subject }))
 }
 
-/// The entry point: `registers` is the `struct pt_regs` of the call, `result` its result.
+/// The entry point: `register` yields the registers of the call by their index (see [`register`]), `result` is its result.
 #[inline(always)]
-pub fn exited(registers: *const c_void, result: i64) {
-    let Some((call, subject)) = concerns(registers) else { return };
+pub fn exited(register: impl Fn(usize) -> u64, result: i64) {
+    let Some((call, subject)) = concerns(&register) else { return };
     if is_compat() {
         lost(stat::COMPAT_CALLS);
         return;
@@ -146,12 +142,12 @@ pub fn exited(registers: *const c_void, result: i64) {
         && let Some(scratch) = SCRATCH.get_ptr_mut(scratch::SYSCALL + area as u32)
     {
         let scratch = unsafe { &mut *scratch };
-        scratch.args[0] = typed_register(registers, register::ARG0);
-        scratch.args[1] = typed_register(registers, register::ARG0 + 1);
-        scratch.args[2] = typed_register(registers, register::ARG0 + 2);
-        scratch.args[3] = typed_register(registers, register::ARG0 + 3);
-        scratch.args[4] = typed_register(registers, register::ARG0 + 4);
-        scratch.args[5] = typed_register(registers, register::ARG0 + 5);
+        scratch.args[0] = register(register::ARG0);
+        scratch.args[1] = register(register::ARG0 + 1);
+        scratch.args[2] = register(register::ARG0 + 2);
+        scratch.args[3] = register(register::ARG0 + 3);
+        scratch.args[4] = register(register::ARG0 + 4);
+        scratch.args[5] = register(register::ARG0 + 5);
         let errno = if result < 0 { -result as u32 } else { 0 };
         if operation(scratch, call, &subject, errno, result as u64) {
             report(scratch);

@@ -34,7 +34,7 @@ pub(crate) fn tool_chain() -> Result<()> {
 /// The nightly tool chain with the standard library's source, and the static target of the stable one.
 fn rust() -> Result<()> {
     if command::find("rustup").is_none() {
-        let what = "rustup is missing; it brings the nightly tool chain that compiles the kernel half (https://rustup.rs)";
+        let what = "rustup is missing; it brings the nightly tool chain that compiles the kernel half";
         return Err(anyhow!(HostLacks { what: what.to_owned(), commands: Vec::new() }));
     }
     if !command::succeeds(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])) {

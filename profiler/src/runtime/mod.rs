@@ -1,5 +1,6 @@
 //! Container runtimes. Only `docker` knows bollard.
 
+mod create;
 pub(crate) mod docker;
 mod image;
 mod inspect;

@@ -1,7 +1,7 @@
 //! The BPF Type Format, as far as it takes to find the offset of a structure's member.
 //!
 //! Owns: parsing the type section of `/sys/kernel/btf/vmlinux` (format: Linux Documentation/bpf/btf.rst). Never
-//! trusts a length or index in it. aya parses BTF too, but keeps its types to itself; the free parsers there are
+//! trusts a length or index in it. aya parses BTF too, but keeps its types to itself; the other parsers
 //! stop at older kinds or are under a copyleft licence.
 
 use std::collections::HashMap;

@@ -8,12 +8,10 @@ pub struct Field {
     pub structure: &'static str,
     /// The member's name; members of anonymous structures and unions inside count as the structure's own.
     pub member: &'static str,
-    /// Another name that the member has in some kernel, or the empty string.
-    pub alias: &'static str,
 }
 
 macro_rules! fields {
-    ($($name:ident = $structure:literal . $member:literal $(or $alias:literal)?;)*) => {
+    ($($name:ident = $structure:literal . $member:literal;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "a table of indices")]
         enum Index { $($name,)* }
 
@@ -24,7 +22,7 @@ macro_rules! fields {
 
         /// The fields, in the order of their indices.
         pub const ALL: &[Field] = &[
-            $(Field { structure: $structure, member: $member, alias: concat!("", $($alias)?) },)*
+            $(Field { structure: $structure, member: $member },)*
         ];
 
         /// How many fields there are.

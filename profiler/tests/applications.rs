@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{
-    CLIENTS, Container, Profiles, can_run, docker_line, eventually, free_port, plan, set, strings, text,
-    without, writepath_status,
+    CLIENTS, Container, Profiles, can_run, docker_line, eventually, free_port, plan, read, set, strings,
+    text, without, writepath_status,
 };
 use serde_json::Value;
 
@@ -216,8 +216,7 @@ impl Trained {
 }
 
 fn assert_complete(profile: &Path) {
-    let profile: Value = serde_json::from_slice(&std::fs::read(profile).expect("the profile was written"))
-        .expect("it is JSON");
+    let profile = read(profile);
     assert_eq!(profile["schema"], "writepath.profile/v1");
     assert_eq!(profile["coverage"]["complete"], true, "gaps: {}", profile["coverage"]["gaps"]);
 }

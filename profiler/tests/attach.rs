@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Profiles, SUBJECT, can_run, docker, docker_ok, eventually, text, unique_name, writepath};
+use common::{Profiles, SUBJECT, can_run, docker, docker_ok, eventually, read, text, unique_name, writepath};
 use serde_json::Value;
 
 /// A container of the test subject that is removed at the end.
@@ -30,10 +30,6 @@ impl Drop for Sleeper {
     fn drop(&mut self) {
         let _ = docker(["rm", "--force", &self.0]);
     }
-}
-
-fn read(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).expect("the profile was written")).expect("JSON")
 }
 
 fn codes(profile: &Value) -> Vec<&str> {

@@ -6,15 +6,12 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{Profiles, SUBJECT, can_run, docker, docker_ok, eventually, text, unique_name, writepath};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-
-fn read(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).expect("the profile was written")).expect("JSON")
-}
+use common::{
+    Profiles, SUBJECT, can_run, docker, docker_ok, eventually, read, signal, text, unique_name, writepath,
+};
+use rustix::process::Signal;
 
 fn run(profile: &Path, options: &[&str], subject: &[String]) -> (Option<i32>, String) {
     let profile = profile.to_string_lossy();
@@ -150,9 +147,4 @@ fn records_that_are_lost_are_a_gap() {
     let status = child.wait_with_output().expect("it is ours").status;
     assert_eq!(status.code(), Some(4));
     names_gap(&path, "records-lost");
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(pid, signal).expect("the process is ours");
 }

@@ -8,13 +8,12 @@ mod common;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{Profiles, SUBJECT, can_run, docker, docker_ok, eventually, plan, text, unique_name, writepath};
-use rustix::process::{Pid, Signal, kill_process};
+use common::{
+    Profiles, SUBJECT, can_run, docker, docker_ok, eventually, plan, read, signal, text, unique_name,
+    writepath,
+};
+use rustix::process::Signal;
 use serde_json::Value;
-
-fn read(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).expect("the profile was written")).expect("JSON")
-}
 
 /// Whether a container of this name exists.
 fn exists(name: &str) -> bool {
@@ -51,11 +50,6 @@ fn start(name: &str, output: &Path, options: &[&str]) -> Child {
         .expect("writepath can be started");
     assert!(eventually(|| is_running(name)), "the container {name} did not start");
     child
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(pid, signal).expect("the process is ours");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Profiles, SUBJECT, can_run, writepath_status};
+use common::{Profiles, SUBJECT, can_run, read, writepath_status};
 use serde_json::Value;
 
 /// A script and the operations that it amounts to.
@@ -175,8 +175,7 @@ fn every_operation_is_reported_and_nothing_else() {
     words.push("script".to_owned());
     words.extend(script());
     writepath_status(0, words);
-    let profile: Value =
-        serde_json::from_slice(&std::fs::read(&path).expect("the profile was written")).expect("JSON");
+    let profile = read(&path);
     let expected = expected();
     // What the file system does not offer is reported as failed.
     let reported = reported(&profile).into_iter().map(|operation| operation.replace("!95", "")).collect();

@@ -122,9 +122,8 @@ pub fn executed(task: *const c_void, bprm: *const c_void) {
     }
     let scratch = unsafe { &mut *scratch };
     let key = syscall::fresh_key(&subject, op::EXEC, 0, NO_SYSCALL);
-    if syscall::by_object(scratch, &key, flags, mount, dentry) {
-        syscall::report(scratch);
-    }
+    syscall::by_object(scratch, &key, flags, mount, dentry);
+    syscall::report(scratch);
 }
 
 /// A process or thread was made: `sched_process_fork(parent, child)`, before the child runs.

@@ -317,7 +317,8 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
         by_name(scratch, call, &key, flags)
     } else if file != 0 {
         let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
-        by_object(scratch, &key, flags, mount, dentry)
+        by_object(scratch, &key, flags, mount, dentry);
+        true
     } else {
         false
     }
@@ -325,7 +326,7 @@ fn operation(scratch: &mut Scratch, call: Descriptor, subject: &Subject, errno: 
 
 /// Prepares an operation on an object that is known by mount and dentry.
 #[inline(always)]
-pub fn by_object(scratch: &mut Scratch, fresh: &WriteKey, flags: u64, mount: u64, dentry: u64) -> bool {
+pub fn by_object(scratch: &mut Scratch, fresh: &WriteKey, flags: u64, mount: u64, dentry: u64) {
     let inode = inode_of(dentry);
     let parent = inode_of(read_u64(dentry, fields::DENTRY_PARENT));
     let key = &mut scratch.head.key;
@@ -340,7 +341,6 @@ pub fn by_object(scratch: &mut Scratch, fresh: &WriteKey, flags: u64, mount: u64
     scratch.inode = inode;
     scratch.anchors = [Anchor { mount, dentry }, Anchor { mount: 0, dentry: 0 }];
     scratch.lengths = [0, 0];
-    true
 }
 
 /// Prepares an operation on a name, or two. False where the second cannot be read.

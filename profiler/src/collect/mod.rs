@@ -10,7 +10,7 @@ mod sizes;
 mod view;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -60,7 +60,7 @@ pub(crate) struct Collected {
     operations: HashMap<WriteKey, Operation>,
     /// First sights of ports below 1024 that were bound.
     low_ports: HashMap<WriteKey, u16>,
-    checks: HashMap<CapKey, ()>,
+    checks: HashSet<CapKey>,
     /// Executables by their id in keys.
     executables: HashMap<u64, SubjectPath>,
     /// Paths that the kernel half could not record whole, or that are no paths.
@@ -90,12 +90,12 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Starts collecting. `container` is the id of the container whose processes are looked into, if it is one.
+    /// Starts collecting.
     ///
     /// # Errors
     /// Where no thread or event descriptor can be made.
-    pub(crate) fn start(records: Records, container: Option<String>) -> std::io::Result<Self> {
-        let shared = Arc::new(Mutex::new(Collected { container, ..Collected::default() }));
+    pub(crate) fn start(records: Records) -> std::io::Result<Self> {
+        let shared = Arc::new(Mutex::new(Collected::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let thread = {
@@ -123,16 +123,14 @@ impl Collector {
         {
             collected.executables.insert(id, path);
         }
-        if collected.view.is_none() {
-            collected.view = View::open(pid, collected.container.as_deref()).ok();
-        }
+        collected.look_through(pid);
         id
     }
 
     /// Figures for people.
     pub(crate) fn progress(&self) -> Progress {
         let collected = self.lock();
-        let mut capabilities: Vec<u8> = collected.checks.keys().map(|key| key.cap).collect();
+        let mut capabilities: Vec<u8> = collected.checks.iter().map(|key| key.cap).collect();
         capabilities.sort_unstable();
         capabilities.dedup();
         let writes = collected.operations.keys().filter(|key| key.op != op::EXEC && key.errno == 0).count();
@@ -190,7 +188,7 @@ impl Collected {
         match record {
             Record::Write(sight) => self.take_write(sight),
             Record::Capability(check) => {
-                self.checks.insert(check.key, ());
+                self.checks.insert(check.key);
             }
         }
     }
@@ -201,9 +199,7 @@ impl Collected {
             self.low_ports.insert(key, u16::try_from(sight.head.call_flags).unwrap_or(0));
             return;
         }
-        if self.view.is_none() {
-            self.view = View::open(sight.head.tgid, self.container.as_deref()).ok();
-        }
+        self.look_through(sight.head.tgid);
         // Pipes, memfds and the like are no places.
         if sight.name.is_detached() && key.op != op::EXEC {
             return;
@@ -216,6 +212,13 @@ impl Collected {
             self.executables.insert(key.exe, operation.path.clone());
         }
         self.operations.insert(key, operation);
+    }
+
+    /// Opens the subject's view through one of its processes, unless it is open.
+    fn look_through(&mut self, pid: u32) {
+        if self.view.is_none() {
+            self.view = View::open(pid, self.container.as_deref()).ok();
+        }
     }
 
     fn resolve(&self, sight: &WriteSight<'_>) -> Option<Operation> {

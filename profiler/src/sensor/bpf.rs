@@ -304,10 +304,7 @@ impl Records {
 fn resolve_fields(btf: &Btf) -> Result<[u32; fields::COUNT], SensorError> {
     let mut offsets = [0; fields::COUNT];
     for (offset, field) in offsets.iter_mut().zip(fields::ALL) {
-        *offset = match btf.offset_of(field.structure, field.member) {
-            Err(_) if !field.alias.is_empty() => btf.offset_of(field.structure, field.alias)?,
-            other => other?,
-        };
+        *offset = btf.offset_of(field.structure, field.member)?;
     }
     Ok(offsets)
 }

@@ -6,7 +6,7 @@ use reports::model::{Phase, Subject};
 
 use super::{
     Course, Trained, TrainingOptions, Watch, assemble,
-    container::{gap, startup_not_seen},
+    container::{shutdown_not_seen, startup_not_seen},
     course::{self, Ending},
     ready::Ready,
     timestamp,
@@ -49,8 +49,7 @@ impl CgroupTraining {
         course.load = load;
         let finding = course::finding_of(&ending, &self.options);
         if !matches!(ending, Ending::Subject(..)) {
-            let message = "the subject was not stopped, so its shutdown was not seen";
-            course.gaps.push(gap("shutdown-not-seen", message.to_owned()));
+            course.gaps.push(shutdown_not_seen());
         }
         watch.look(&line);
         drop(line);

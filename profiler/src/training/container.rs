@@ -148,10 +148,7 @@ impl Training<'_> {
             Some(Err(error)) => {
                 course.gaps.push(gap("end-not-seen", format!("the container has gone: {error}")));
             }
-            None => course.gaps.push(gap(
-                "shutdown-not-seen",
-                "the subject was not stopped, so its shutdown was not seen".to_owned(),
-            )),
+            None => course.gaps.push(shutdown_not_seen()),
         }
         if let Some(failure) = &mut finding {
             self.add_last_lines(&running.id, failure).await;
@@ -162,13 +159,13 @@ impl Training<'_> {
     }
 
     /// From the start to the moment the subject has ended or is to be stopped.
-    async fn watch_until(&self, id: &str, watch: &mut Watch, line: &LiveLine) -> Result<Watched, Failure> {
+    async fn watch_until(&self, id: &str, watch: &mut Watch, line: &LiveLine) -> Result<Outcome, Failure> {
         let ready = self.options.ready.as_ref().map(|ready| ready.wait(self.docker, id));
         let ended = self.docker.wait(id);
         let (ending, load) =
             course::watch_until(&self.options, self.interrupts.clone(), watch, line, ended, ready).await?;
         let mut finding = course::finding_of(&ending, &self.options);
-        let Ending::Subject(exit, point) = ending else { return Ok(Watched { end: None, load, finding }) };
+        let Ending::Subject(exit, point) = ending else { return Ok(Outcome { end: None, load, finding }) };
         if let Ok(exit) = &exit {
             let when = match point {
                 Point::BeforeReady => Some("before it was ready"),
@@ -179,7 +176,7 @@ impl Training<'_> {
                 .map(|when| format!("the subject ended with status {} {when}", exit.status))
                 .map(|message| Failure::new(Kind::Finding, message));
         }
-        Ok(Watched { end: Some(exit), load, finding })
+        Ok(Outcome { end: Some(exit), load, finding })
     }
 
     /// Stops the subject, and waits for its end.
@@ -264,12 +261,17 @@ pub(super) fn startup_not_seen() -> Gap {
     gap("startup-not-seen", "the subject ran already: what it wrote and used while starting was not seen; `writepath run` sees it".to_owned())
 }
 
-pub(super) fn gap(code: &str, message: String) -> Gap {
+/// What is missing of a subject that was left running.
+pub(super) fn shutdown_not_seen() -> Gap {
+    gap("shutdown-not-seen", "the subject was not stopped, so its shutdown was not seen".to_owned())
+}
+
+fn gap(code: &str, message: String) -> Gap {
     Gap { code: code.to_owned(), message, count: 1 }
 }
 
 /// How the time of watching ended.
-struct Watched {
+struct Outcome {
     /// How the subject ended; `None`: it runs still.
     end: Option<Result<Exit, RuntimeError>>,
     load: Option<Load>,

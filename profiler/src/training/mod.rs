@@ -68,7 +68,7 @@ impl Watch {
     pub(crate) async fn start(options: SensorOptions) -> Result<Self, Failure> {
         let loaded = tokio::task::spawn_blocking(move || Programs::load(&options)).await;
         let (programs, records) = loaded.map_err(|error| Failure::new(Kind::Host, error.to_string()))??;
-        let collector = Collector::start(records, None)
+        let collector = Collector::start(records)
             .map_err(|error| Failure::new(Kind::Host, format!("no thread can be started: {error}")))?;
         Ok(Self { programs, collector, start_ns: host::monotonic_ns(), phases: Vec::new() })
     }

@@ -14,12 +14,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The image whose verbs do one thing each.
@@ -139,6 +140,17 @@ impl Profiles {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
+}
+
+/// A profile that was written.
+pub(crate) fn read(profile: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(profile).expect("the profile was written")).expect("it is JSON")
+}
+
+/// Sends a signal to a process that the test started.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("the process is ours");
 }
 
 /// The plan that `recommend --format json` makes of a profile.

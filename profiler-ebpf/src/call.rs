@@ -44,8 +44,14 @@ pub mod op {
     pub const EXEC: u8 = 19;
     /// bind of an Internet socket to a port below 1024.
     pub const LOW_PORT: u8 = 20;
-    /// io_uring_enter: operations that are not followed.
+    /// io_uring: operations that are not followed.
     pub const IO_URING: u8 = 21;
+    /// A file was mapped to be executed.
+    pub const MAP_EXEC: u8 = 22;
+    /// A file was mapped to be written to, shared with others: what msync makes last.
+    pub const MAP_SHARED: u8 = 23;
+    /// msync, of whatever the process has mapped.
+    pub const MSYNC: u8 = 24;
 }
 
 /// An index into a system call's six arguments, or [`NO_ARG`].
@@ -70,8 +76,8 @@ pub struct Call {
     pub path2: u8,
     /// Which argument holds the flags (`O_…` or `AT_…`), or [`NO_ARG`].
     pub flags: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// One of [`last`].
+    pub last: u8,
 }
 
 impl Call {
@@ -84,8 +90,22 @@ impl Call {
         dirfd2: NO_ARG,
         path2: NO_ARG,
         flags: NO_ARG,
-        reserved: 0,
+        last: last::FOLLOWED,
     };
+}
+
+/// What becomes of the last component of the (first) path where it is a symbolic link.
+pub mod last {
+    /// It is followed.
+    pub const FOLLOWED: u8 = 0;
+    /// It is the object itself.
+    pub const SPARED: u8 = 1;
+    /// It is followed unless the flags hold `AT_SYMLINK_NOFOLLOW`.
+    pub const UNLESS_FLAG: u8 = 2;
+    /// It is followed only where the flags hold `AT_SYMLINK_FOLLOW`.
+    pub const ONLY_WITH_FLAG: u8 = 3;
+    /// It is followed unless the flags hold `O_NOFOLLOW`.
+    pub const UNLESS_OPEN_FLAG: u8 = 4;
 }
 
 /// How a system call differs from the plain pattern.
@@ -100,6 +120,14 @@ pub mod form {
     pub const OPENAT2: u8 = 3;
     /// bind: the address decides.
     pub const BIND: u8 = 4;
-    /// Only counted.
-    pub const COUNT: u8 = 5;
+    /// io_uring_enter: submissions are only counted.
+    pub const URING_ENTER: u8 = 5;
+    /// io_uring_setup: rings whose submissions take no system call are only counted.
+    pub const URING_SETUP: u8 = 6;
+    /// mmap: protection and flags decide, what is mapped is a descriptor.
+    pub const MMAP: u8 = 7;
+    /// msync: the flags decide; it names no file.
+    pub const MSYNC: u8 = 8;
+    /// ioctl: the command decides.
+    pub const IOCTL: u8 = 9;
 }

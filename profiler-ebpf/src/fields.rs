@@ -64,9 +64,7 @@ fields! {
     INODE_MODE = "inode"."i_mode";
     INODE_SB = "inode"."i_sb";
     SUPER_DEV = "super_block"."s_dev";
-    SUPER_MAGIC = "super_block"."s_magic";
     VFSMOUNT_ROOT = "vfsmount"."mnt_root";
-    VFSMOUNT_FLAGS = "vfsmount"."mnt_flags";
     MOUNT_MNT = "mount"."mnt";
     MOUNT_PARENT = "mount"."mnt_parent";
     MOUNT_MOUNTPOINT = "mount"."mnt_mountpoint";
@@ -74,8 +72,22 @@ fields! {
     NSPROXY_MNT_NS = "nsproxy"."mnt_ns";
     CRED_UID = "cred"."uid";
     CRED_GID = "cred"."gid";
+    CRED_EUID = "cred"."euid";
+    CRED_EGID = "cred"."egid";
+    CRED_CAP_AMBIENT = "cred"."cap_ambient";
     CRED_CAP_PERMITTED = "cred"."cap_permitted";
     CRED_USER_NS = "cred"."user_ns";
+    CRED_SUID = "cred"."suid";
+    CRED_SGID = "cred"."sgid";
+    CRED_CAP_INHERITABLE = "cred"."cap_inheritable";
+    USER_NS_LEVEL = "user_namespace"."level";
+    USER_NS_UID_MAP = "user_namespace"."uid_map";
+    USER_NS_GID_MAP = "user_namespace"."gid_map";
+    ID_MAP_EXTENTS = "uid_gid_map"."nr_extents";
+    ID_MAP_EXTENT = "uid_gid_map"."extent";
+    ID_EXTENT_FIRST = "uid_gid_extent"."first";
+    ID_EXTENT_LOWER = "uid_gid_extent"."lower_first";
+    ID_EXTENT_COUNT = "uid_gid_extent"."count";
     CGROUP_SELF = "cgroup"."self";
     CGROUP_KN = "cgroup"."kn";
     CGROUP_ROOT = "cgroup"."root";
@@ -83,7 +95,8 @@ fields! {
     KERNFS_ID = "kernfs_node"."id";
     KERNFS_NAME = "kernfs_node"."name";
     CGROUP_ROOT_HIERARCHY = "cgroup_root"."hierarchy_id";
-    // The bit-fields of linux_binprm stand between `argmin` (or `p`) and `executable`; `per_clear` is set exactly
-    // where a set-id execution takes effect (Linux fs/exec.c, bprm_fill_uid).
+    // Set where a set-id execution takes effect (Linux fs/exec.c, bprm_fill_uid), where the permitted capabilities grow
+    // (security/commoncap.c), and where AppArmor changes the profile, as it does for a container's first program
+    // (security/apparmor/domain.c).
     BPRM_PER_CLEAR = "linux_binprm"."per_clear";
 }

@@ -7,6 +7,7 @@
 #![no_std]
 #![warn(missing_docs)]
 
+pub mod ask;
 pub mod call;
 pub mod fields;
 pub mod record;
@@ -23,8 +24,10 @@ pub const CONTAINER_ID_LEN: usize = 64;
 pub mod control {
     /// The current phase of the run, as a bit of [`crate::record::Count::phases`].
     pub const PHASE_BIT: u32 = 0;
+    /// Not 0: the exit of every system call is seen, so that the result of any can be waited for.
+    pub const ALL_EXITS: u32 = 1;
     /// Number of entries.
-    pub const LEN: u32 = 1;
+    pub const LEN: u32 = 2;
 }
 
 /// Entries of the read-only global `CONFIG`, which userspace fills before the programs are loaded.
@@ -34,16 +37,21 @@ pub mod config {
     /// How to find the registers of the running system call from a capability check: 0, by the helper
     /// `bpf_task_pt_regs` (Linux ≥ 5.15); else the distance of `struct pt_regs` from `task->stack`, in bytes.
     pub const PT_REGS_FROM_STACK: usize = 1;
-    /// Where in `struct task_struct` the 32-bit word stands that marks a 32-bit system call.
+    /// Where in `struct task_struct` the 32-bit word stands that marks a 32-bit system call; while a program is being
+    /// executed, a 32-bit program.
     pub const COMPAT_OFFSET: usize = 2;
     /// Its bit in that word; 0 where the architecture has none.
     pub const COMPAT_MASK: usize = 3;
-    /// Where in `struct task_struct` the 32-bit word stands that marks a task that executes a 32-bit program.
-    pub const COMPAT_TASK_OFFSET: usize = 4;
-    /// Its bit in that word; 0 where there is none.
-    pub const COMPAT_TASK_MASK: usize = 5;
+    /// Entries of the map `WRITES`.
+    pub const TABLE_ENTRIES: usize = 4;
+    /// Whether programs at tracepoints have stand-ins for the runs that the kernel skips.
+    pub const TRACEPOINTS_SKIP: usize = 5;
+    /// Whether `fexit` programs have.
+    pub const FEXIT_SKIPS: usize = 6;
+    /// Two random numbers that names are hashed with: whoever knew them could find names that count as one.
+    pub const HASH_KEYS: [usize; 2] = [7, 8];
     /// Number of entries.
-    pub const LEN: usize = 6;
+    pub const LEN: usize = 9;
 }
 
 /// Entries of the read-only global `REGISTERS`: offsets in `struct pt_regs`.

@@ -27,21 +27,46 @@ use aya_ebpf::{
 };
 
 use bpf::{
-    capability,
+    capability::{self, Check},
     count::lost,
-    kernel::{saved_register, typed_register},
+    kernel::{number_of, saved_register, typed_register},
     lifecycle,
     maps::WORKERS,
+    skipped::Hook,
     syscall,
 };
-use profiler_ebpf::stat;
+use profiler_ebpf::{register, stat};
 
-/// Every system call's exit: the fallback where `fexit` is refused.
-#[btf_tracepoint(function = "sys_exit")]
-pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let registers = ctx.arg::<*const c_void>(0);
-    syscall::exited(|index| typed_register(registers, index), ctx.arg::<i64>(1));
-    0
+/// A program at a tracepoint, and its stand-in (see [`skipped`]).
+macro_rules! tracepoint {
+    ($(#[$doc:meta])* $name:ident, $stand_in:ident at $function:literal, $hook:ident: |$ctx:ident| $work:expr) => {
+        $(#[$doc])*
+        #[btf_tracepoint(function = $function)]
+        pub fn $name($ctx: BtfTracePointContext) -> i32 {
+            Hook::$hook.enter();
+            $work;
+            Hook::$hook.leave();
+            0
+        }
+
+        #[btf_tracepoint(function = $function)]
+        pub fn $stand_in($ctx: BtfTracePointContext) -> i32 {
+            if Hook::$hook.is_skipped() {
+                $work;
+            }
+            0
+        }
+    };
+}
+
+tracepoint! {
+    /// Every system call's exit: the fallback where `fexit` is refused.
+    sys_exit, sys_exit_again at "sys_exit", SYS_EXIT: |ctx| {
+        let registers = ctx.arg::<*const c_void>(0);
+        let result = ctx.arg::<i64>(1);
+        capability::settle(|| number_of(|index| typed_register(registers, index)), result);
+        syscall::exited(|index| typed_register(registers, index), result);
+    }
 }
 
 /// What the twins below go on to by a tail call, with their own context. Loaded for the exit of `openat`, attached to
@@ -51,112 +76,281 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 pub fn syscall_worker(ctx: FExitContext) -> i32 {
     let registers = ctx.arg::<*const c_void>(0);
     syscall::exited(|index| typed_register(registers, index), ctx.arg::<i64>(1));
+    Hook::syscall(typed_register(registers, register::NUMBER)).leave();
     0
 }
 
 /// The same, attached itself where a system call's function has another prototype than the worker's in the kernel's BTF,
-/// so that it cannot be reached by a tail call. bind is one: where its source file is compiled `struct pt_regs` is only
-/// declared, and such a parameter cannot be used (Linux 5.10: "type is not a struct"), so the saved registers are read.
+/// so that it cannot be reached by a tail call (see [`saved`]).
 macro_rules! direct {
-    ($($name:ident)*) => {
+    ($($name:ident $stand_in:ident)*) => {
         $(
             #[fexit]
             pub fn $name(ctx: FExitContext) -> i32 {
-                syscall::exited(saved_register, ctx.arg::<i64>(1));
+                let hook = Hook::syscall(saved_register(register::NUMBER));
+                hook.enter();
+                let result = ctx.arg::<i64>(1);
+                capability::settle(|| number_of(saved_register), result);
+                syscall::exited(saved_register, result);
+                hook.leave();
+                0
+            }
+
+            #[fexit]
+            pub fn $stand_in(ctx: FExitContext) -> i32 {
+                if Hook::syscall(saved_register(register::NUMBER)).is_skipped() {
+                    let result = ctx.arg::<i64>(1);
+                    capability::settle(|| number_of(saved_register), result);
+                    syscall::exited(saved_register, result);
+                }
                 0
             }
         )*
     };
 }
 
-direct! { syscall_direct_0 syscall_direct_1 syscall_direct_2 syscall_direct_3 }
+direct! {
+    syscall_direct_0 syscall_direct_0_again
+    syscall_direct_1 syscall_direct_1_again
+    syscall_direct_2 syscall_direct_2_again
+    syscall_direct_3 syscall_direct_3_again
+    syscall_direct_4 syscall_direct_4_again
+    syscall_direct_5 syscall_direct_5_again
+}
 
 #[inline(always)]
-fn twin(ctx: &FExitContext) -> i32 {
-    let registers = ctx.arg::<*const c_void>(0);
-    if syscall::concerns(|index| typed_register(registers, index)).is_some() {
-        // Does not come back where it succeeds.
+fn twin(ctx: &FExitContext, register: impl Fn(usize) -> u64) {
+    let hook = Hook::syscall(register(register::NUMBER));
+    hook.enter();
+    capability::settle(|| number_of(&register), ctx.arg::<i64>(1));
+    if syscall::concerns(register).is_some() {
+        // Does not come back where it succeeds; the worker leaves.
         unsafe { WORKERS.tail_call(ctx, 0) };
         lost(stat::SCRATCH_BUSY);
     }
-    0
+    hook.leave();
+}
+
+/// Twins for functions whose parameter cannot be used: where the source file of bind, for instance, is compiled `struct
+/// pt_regs` is only declared (Linux 5.10: "type is not a struct"), so the saved registers are read. They reach the worker
+/// where the kernel does not compare prototypes (5.10 does not; 6.12, and 6.1 with its latest fixes, do).
+macro_rules! saved {
+    ($($name:ident $stand_in:ident)*) => {
+        $(
+            #[fexit]
+            pub fn $name(ctx: FExitContext) -> i32 {
+                twin(&ctx, saved_register);
+                0
+            }
+
+            #[fexit]
+            pub fn $stand_in(ctx: FExitContext) -> i32 {
+                if Hook::syscall(saved_register(register::NUMBER)).is_skipped() {
+                    twin(&ctx, saved_register);
+                }
+                0
+            }
+        )*
+    };
+}
+
+saved! {
+    syscall_saved_0 syscall_saved_0_again
+    syscall_saved_1 syscall_saved_1_again
+    syscall_saved_2 syscall_saved_2_again
+    syscall_saved_3 syscall_saved_3_again
+    syscall_saved_4 syscall_saved_4_again
+    syscall_saved_5 syscall_saved_5_again
 }
 
 /// One program for each system call of interest, at the exit of its own function: other calls pay nothing.
 macro_rules! twins {
-    ($($name:ident)*) => {
+    ($($name:ident $stand_in:ident)*) => {
         $(
             #[fexit]
             pub fn $name(ctx: FExitContext) -> i32 {
-                twin(&ctx)
+                let registers = ctx.arg::<*const c_void>(0);
+                twin(&ctx, |index| typed_register(registers, index));
+                0
+            }
+
+            #[fexit]
+            pub fn $stand_in(ctx: FExitContext) -> i32 {
+                let registers = ctx.arg::<*const c_void>(0);
+                if Hook::syscall(typed_register(registers, register::NUMBER)).is_skipped() {
+                    twin(&ctx, |index| typed_register(registers, index));
+                }
+                0
             }
         )*
     };
 }
 
 twins! {
-    fexit_open fexit_openat fexit_openat2 fexit_creat fexit_mkdir fexit_mkdirat fexit_mknod fexit_mknodat
-    fexit_symlink fexit_symlinkat fexit_link fexit_linkat fexit_unlink fexit_unlinkat fexit_rmdir
-    fexit_rename fexit_renameat fexit_renameat2 fexit_truncate fexit_ftruncate fexit_fallocate
-    fexit_chmod fexit_fchmod fexit_fchmodat fexit_fchmodat2 fexit_chown fexit_lchown fexit_fchown fexit_fchownat
-    fexit_utime fexit_utimes fexit_futimesat fexit_utimensat
-    fexit_setxattr fexit_lsetxattr fexit_fsetxattr fexit_setxattrat
-    fexit_removexattr fexit_lremovexattr fexit_fremovexattr fexit_removexattrat
-    fexit_bind fexit_fsync fexit_fdatasync fexit_sync_file_range fexit_syncfs fexit_io_uring_enter
+    fexit_open fexit_open_again
+    fexit_openat fexit_openat_again
+    fexit_openat2 fexit_openat2_again
+    fexit_creat fexit_creat_again
+    fexit_mkdir fexit_mkdir_again
+    fexit_mkdirat fexit_mkdirat_again
+    fexit_mknod fexit_mknod_again
+    fexit_mknodat fexit_mknodat_again
+    fexit_symlink fexit_symlink_again
+    fexit_symlinkat fexit_symlinkat_again
+    fexit_link fexit_link_again
+    fexit_linkat fexit_linkat_again
+    fexit_unlink fexit_unlink_again
+    fexit_unlinkat fexit_unlinkat_again
+    fexit_rmdir fexit_rmdir_again
+    fexit_rename fexit_rename_again
+    fexit_renameat fexit_renameat_again
+    fexit_renameat2 fexit_renameat2_again
+    fexit_truncate fexit_truncate_again
+    fexit_ftruncate fexit_ftruncate_again
+    fexit_fallocate fexit_fallocate_again
+    fexit_chmod fexit_chmod_again
+    fexit_fchmod fexit_fchmod_again
+    fexit_fchmodat fexit_fchmodat_again
+    fexit_fchmodat2 fexit_fchmodat2_again
+    fexit_chown fexit_chown_again
+    fexit_lchown fexit_lchown_again
+    fexit_fchown fexit_fchown_again
+    fexit_fchownat fexit_fchownat_again
+    fexit_utime fexit_utime_again
+    fexit_utimes fexit_utimes_again
+    fexit_futimesat fexit_futimesat_again
+    fexit_utimensat fexit_utimensat_again
+    fexit_setxattr fexit_setxattr_again
+    fexit_lsetxattr fexit_lsetxattr_again
+    fexit_fsetxattr fexit_fsetxattr_again
+    fexit_setxattrat fexit_setxattrat_again
+    fexit_removexattr fexit_removexattr_again
+    fexit_lremovexattr fexit_lremovexattr_again
+    fexit_fremovexattr fexit_fremovexattr_again
+    fexit_removexattrat fexit_removexattrat_again
+    fexit_open_by_handle_at fexit_open_by_handle_at_again
+    fexit_file_setattr fexit_file_setattr_again
+    fexit_ioctl fexit_ioctl_again
+    fexit_bind fexit_bind_again
+    fexit_fsync fexit_fsync_again
+    fexit_fdatasync fexit_fdatasync_again
+    fexit_sync_file_range fexit_sync_file_range_again
+    fexit_syncfs fexit_syncfs_again
+    fexit_msync fexit_msync_again
+    fexit_mmap fexit_mmap_again
 }
 
-/// Capability checks, where the kernel has the tracepoint.
-#[btf_tracepoint(function = "cap_capable")]
-pub fn cap_capable(ctx: BtfTracePointContext) -> i32 {
-    capability::checked(
+/// Twins that need no worker: they count and that is all.
+macro_rules! counting {
+    ($($name:ident $stand_in:ident)*) => {
+        $(
+            #[fexit]
+            pub fn $name(ctx: FExitContext) -> i32 {
+                let hook = Hook::syscall(saved_register(register::NUMBER));
+                hook.enter();
+                syscall::ring_used(saved_register, ctx.arg::<i64>(1));
+                hook.leave();
+                0
+            }
+
+            #[fexit]
+            pub fn $stand_in(ctx: FExitContext) -> i32 {
+                if Hook::syscall(saved_register(register::NUMBER)).is_skipped() {
+                    syscall::ring_used(saved_register, ctx.arg::<i64>(1));
+                }
+                0
+            }
+        )*
+    };
+}
+
+counting! {
+    fexit_io_uring_setup fexit_io_uring_setup_again
+    fexit_io_uring_enter fexit_io_uring_enter_again
+}
+
+/// Programs at the exits of system calls that ask for a capability and are of no other interest: the result of those that
+/// asked for one. They do not look at their argument, so that its type does not matter. They need no stand-ins: where a
+/// run is skipped the result stays unknown, and a check in that call counts as needed.
+macro_rules! results {
+    ($($name:ident)*) => {
+        $(
+            #[fexit]
+            pub fn $name(ctx: FExitContext) -> i32 {
+                capability::settle(|| number_of(saved_register), ctx.arg::<i64>(1));
+                0
+            }
+        )*
+    };
+}
+
+results! {
+    result_setuid result_setgid result_setresuid result_setresgid result_setgroups result_prctl
+    result_mount result_umount result_pivot_root result_unshare result_setns result_socket result_setsockopt
+    result_kill result_ptrace result_bpf result_perf_event_open
+}
+
+tracepoint! {
+    /// Capability checks, where the kernel has the tracepoint.
+    cap_capable, cap_capable_again at "cap_capable", CAPABLE: |ctx| capability::checked(
         ctx.as_ptr(),
-        ctx.arg::<u64>(0),
-        ctx.arg::<u64>(1),
-        ctx.arg::<u32>(3),
-        ctx.arg::<i32>(4),
-    );
-    0
+        Check { cred: ctx.arg(0), namespace: ctx.arg(1), cap: ctx.arg(3), options: 0, result: ctx.arg(4) },
+    )
 }
 
 /// Capability checks, by the function itself.
 #[fexit(function = "cap_capable")]
 pub fn cap_capable_exit(ctx: FExitContext) -> i32 {
-    capability::checked(
-        ctx.as_ptr(),
-        ctx.arg::<u64>(0),
-        ctx.arg::<u64>(1),
-        ctx.arg::<u32>(2),
-        ctx.arg::<i32>(4),
-    );
+    Hook::CAPABLE_EXIT.enter();
+    capable_exited(&ctx);
+    Hook::CAPABLE_EXIT.leave();
     0
 }
 
-/// New cgroups.
-#[btf_tracepoint(function = "cgroup_mkdir")]
-pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    lifecycle::cgroup_made(ctx.arg::<*const c_void>(0));
+#[fexit(function = "cap_capable")]
+pub fn cap_capable_exit_again(ctx: FExitContext) -> i32 {
+    if Hook::CAPABLE_EXIT.is_skipped() {
+        capable_exited(&ctx);
+    }
     0
 }
 
-/// Executions.
-#[btf_tracepoint(function = "sched_process_exec")]
-pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    lifecycle::executed(ctx.arg::<*const c_void>(0), ctx.arg::<*const c_void>(2));
-    0
+#[inline(always)]
+fn capable_exited(ctx: &FExitContext) {
+    let check = Check {
+        cred: ctx.arg(0),
+        namespace: ctx.arg(1),
+        cap: ctx.arg(2),
+        options: ctx.arg(3),
+        result: ctx.arg(4),
+    };
+    capability::checked(ctx.as_ptr(), check);
 }
 
-/// Forks.
-#[btf_tracepoint(function = "sched_process_fork")]
-pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    lifecycle::forked(ctx.arg::<*const c_void>(0), ctx.arg::<*const c_void>(1));
-    0
+tracepoint! {
+    /// New cgroups.
+    cgroup_mkdir, cgroup_mkdir_again at "cgroup_mkdir", CGROUP: |ctx| lifecycle::cgroup_made(ctx.arg::<*const c_void>(0))
 }
 
-/// Exits.
-#[btf_tracepoint(function = "sched_process_exit")]
-pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    lifecycle::exited(ctx.arg::<*const c_void>(0));
-    0
+tracepoint! {
+    /// Executions.
+    sched_process_exec, sched_process_exec_again at "sched_process_exec", EXEC: |ctx| {
+        lifecycle::executed(ctx.arg::<*const c_void>(0), ctx.arg::<*const c_void>(2))
+    }
+}
+
+tracepoint! {
+    /// Forks.
+    sched_process_fork, sched_process_fork_again at "sched_process_fork", FORK: |ctx| {
+        lifecycle::forked(ctx.arg::<*const c_void>(0), ctx.arg::<*const c_void>(1))
+    }
+}
+
+tracepoint! {
+    /// Exits.
+    sched_process_exit, sched_process_exit_again at "sched_process_exit", EXIT: |ctx| {
+        lifecycle::exited(ctx.arg::<*const c_void>(0))
+    }
 }
 
 /// bpf_get_stackid and other helpers are for GPL-compatible programs only; the sources are `MIT OR Apache-2.0`, and

@@ -38,6 +38,9 @@ pub mod scope {
     pub const NAME: u8 = 0;
     /// The directory: how many distinct names were seen, and the operations on names beyond the limit.
     pub const DIRECTORY: u8 = 1;
+    /// The directory above: how many distinct directories were seen in it, and the operations in those beyond the limit.
+    /// Its `base_ino` is [`super::WriteRecord::tree`].
+    pub const TREE: u8 = 2;
 }
 
 /// How often something happened.
@@ -56,8 +59,25 @@ pub struct Count {
     pub last_ns: u64,
     /// Bits of the phases it happened in, as set in `CONTROL`.
     pub phases: u32,
-    /// In the entry of a directory: names seen in it.
+    /// In the entry of a directory: names seen in it; of the directory above, directories.
     pub names: u32,
+}
+
+/// A cgroup whose processes are the subject's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Followed {
+    /// The address of the `struct mnt_namespace` of whoever made the cgroup for a container: what is executed in it is the
+    /// runtime's. 0: nobody did.
+    pub maker: u64,
+    /// The followed container, as numbered by userspace.
+    pub slot: u32,
+    /// Always 0.
+    pub unused: u32,
 }
 
 /// A process that belongs to a subject: it, or an ancestor of it, has executed a program from the container's own
@@ -73,9 +93,12 @@ pub struct Subject {
     pub exe: u64,
     /// The followed container, as numbered by userspace.
     pub slot: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How deep below the host's the user namespace is nested that the subject started in, or [`LEVEL_UNKNOWN`].
+    pub level: u32,
 }
+
+/// [`Subject::level`] of a process that was running already.
+pub const LEVEL_UNKNOWN: u32 = u32::MAX;
 
 /// Identifies one kind of capability check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,8 +133,43 @@ pub const NO_SYSCALL: u16 = u16::MAX;
 pub mod check {
     /// The check succeeded.
     pub const GRANTED: u8 = 1;
-    /// It was made against another user namespace than that of the credentials.
-    pub const OTHER_NAMESPACE: u8 = 2;
+    /// It was made against a user namespace below the one that the subject started in.
+    pub const OWN_NAMESPACE: u8 = 2;
+    /// The kernel function that asked wants no audit of it (`CAP_OPT_NOAUDIT`); never set where the hook does not tell.
+    pub const NO_AUDIT: u8 = 4;
+    /// The system call's arguments ask for nothing that this capability gives: only for ids that the process has, for no
+    /// namespace, for memory alone.
+    pub const NOTHING_NEW: u8 = 16;
+    /// The effective user is root of the host; looked at for NET_ADMIN only.
+    pub const AS_ROOT: u8 = 32;
+}
+
+/// How often a kind of capability check happened, and what came of the system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+#[cfg_attr(
+    feature = "host",
+    derive(zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct CheckCount {
+    /// How often.
+    pub count: Count,
+    /// How often it was met at all, where most of the checks are counted without their kernel stack.
+    pub met: u64,
+    /// 1 at the index of every [`outcome`] that was seen; bytes, because several CPUs may write at once.
+    pub outcomes: [u8; 8],
+}
+
+/// What came of a system call in which a check was granted: indices into [`CheckCount::outcomes`].
+pub mod outcome {
+    /// It succeeded.
+    pub const SUCCEEDED: usize = 0;
+    /// It failed with `EPERM` or `EACCES` all the same.
+    pub const REFUSED: usize = 1;
+    /// It failed with another error.
+    pub const FAILED: usize = 2;
+    /// There was no room to wait for it.
+    pub const UNKNOWN: usize = 3;
 }
 
 /// The kind of a record, its first four bytes.
@@ -173,20 +231,16 @@ pub struct WriteRecord {
     pub tgid: u32,
     /// What it is counted under.
     pub key: WriteKey,
-    /// `CLOCK_MONOTONIC`, nanoseconds.
-    pub time_ns: u64,
     /// The `name` of the [`WriteKey`] of scope [`scope::DIRECTORY`] that this name is counted in.
     pub directory: u64,
+    /// The `base_ino` of the [`WriteKey`] of scope [`scope::TREE`] that its directory is counted in.
+    pub tree: u64,
     /// The flags argument of the call; of a bind to a low port, the port; of an execution, [`execution`].
     pub call_flags: u64,
-    /// `s_magic` of the file system of the object, or of the directory that the name is relative to.
-    pub magic: u64,
     /// `i_mode` of the object; 0 where only its name is known.
     pub mode: u32,
-    /// `s_dev` of that file system.
-    pub dev: u32,
-    /// `task->comm`, for messages only: a process names itself.
-    pub comm: [u8; 16],
+    /// Zero.
+    pub reserved: u32,
     /// The names; the second one of rename and link only.
     pub names: [Name; 2],
 }
@@ -205,10 +259,6 @@ pub struct CapRecord {
     pub tgid: u32,
     /// What it is counted under.
     pub key: CapKey,
-    /// `CLOCK_MONOTONIC`, nanoseconds.
-    pub time_ns: u64,
-    /// `task->comm`.
-    pub comm: [u8; 16],
 }
 
 /// The most bytes of one string, NUL included (`PATH_MAX`).

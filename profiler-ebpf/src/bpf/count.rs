@@ -1,6 +1,5 @@
 //! Counting: first sights make an entry, repetitions bump it.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, maps::HashMap};
 use profiler_ebpf::{control, record::Count};
 
 use super::{
@@ -44,34 +43,9 @@ pub fn bump(count: *mut Count) {
     }
 }
 
-/// What [`first_or_again`] found.
-pub enum Sight {
-    /// The key is new and has an entry now.
-    First,
-    /// It had an entry already, which was bumped.
-    Again,
-    /// It is new, but the table is full.
-    Full,
-}
-
-/// Counts `key`.
+/// A new entry that has been met so many times.
 #[inline(always)]
-pub fn first_or_again<K>(table: &HashMap<K, Count>, key: &K) -> Sight {
-    if let Some(count) = table.get_ptr_mut(key) {
-        bump(count);
-        return Sight::Again;
-    }
+pub fn met(count: u64) -> Count {
     let now = kernel::now();
-    let fresh = Count { count: 1, first_ns: now, last_ns: now, phases: phase(), names: 0 };
-    match table.insert(key, &fresh, u64::from(BPF_NOEXIST)) {
-        Ok(()) => Sight::First,
-        Err(_) => {
-            // Another CPU may have been quicker.
-            if let Some(count) = table.get_ptr_mut(key) {
-                bump(count);
-                return Sight::Again;
-            }
-            Sight::Full
-        }
-    }
+    Count { count, first_ns: now, last_ns: now, phases: phase(), names: 0 }
 }

@@ -8,9 +8,15 @@
 use core::{ffi::c_void, ptr};
 
 use aya_ebpf::helpers::generated as helper;
-use profiler_ebpf::{config, fields};
+use profiler_ebpf::{config, fields, register};
 
 use super::maps::{CONFIG, FIELDS, REGISTERS};
+
+/// Error numbers from here on are the kernel's own (ERESTARTSYS and such): the call will be made again.
+pub const ERESTARTSYS: i64 = 512;
+
+const S_IFMT: u16 = 0o170_000;
+const S_IFREG: u16 = 0o100_000;
 
 /// The offset of a field, in bytes.
 #[inline(always)]
@@ -53,6 +59,16 @@ pub fn read_at(address: u64) -> u64 {
     let mut value = 0u64;
     unsafe {
         helper::bpf_probe_read_kernel(ptr::addr_of_mut!(value).cast(), 8, address as *const c_void);
+    }
+    value
+}
+
+/// The two words of 64 bits at `address`.
+#[inline(always)]
+pub fn read_two(address: u64) -> [u64; 2] {
+    let mut value = [0u64; 2];
+    unsafe {
+        helper::bpf_probe_read_kernel(value.as_mut_ptr().cast(), 16, address as *const c_void);
     }
     value
 }
@@ -102,6 +118,13 @@ pub fn saved_register(index: usize) -> u64 {
     read_at(registers + u64::from(offset))
 }
 
+/// The number of a system call, given its registers. The kernel takes the low half for an int and keeps what the program
+/// left in the high half, on x86-64 as on arm64.
+#[inline(always)]
+pub fn number_of(register: impl Fn(usize) -> u64) -> u64 {
+    register(register::NUMBER) & 0xffff_ffff
+}
+
 /// The current `struct task_struct`.
 #[inline(always)]
 pub fn current_task() -> u64 {
@@ -112,6 +135,12 @@ pub fn current_task() -> u64 {
 #[inline(always)]
 pub fn current_tgid() -> u32 {
     (unsafe { helper::bpf_get_current_pid_tgid() } >> 32) as u32
+}
+
+/// The current thread.
+#[inline(always)]
+pub fn current_thread() -> u32 {
+    (unsafe { helper::bpf_get_current_pid_tgid() }) as u32
 }
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
@@ -129,12 +158,28 @@ pub fn mount_of(vfsmount: u64) -> u64 {
 /// The open file of the current task behind a descriptor; 0 where there is none.
 #[inline(always)]
 pub fn file_of(descriptor: u64) -> u64 {
-    let files = read_u64(current_task(), fields::TASK_FILES);
-    let table = read_u64(files, fields::FILES_FDT);
+    let table = descriptor_table();
     // A descriptor is an int; negative ones fail the comparison as unsigned numbers.
     let descriptor = u64::from(descriptor as u32);
     if descriptor >= u64::from(read_u32(table, fields::FDTABLE_MAX_FDS)) {
         return 0;
     }
     read_at(read_u64(table, fields::FDTABLE_FD) + descriptor * 8)
+}
+
+/// The open file behind a descriptor that the kernel has just handed out: the table has room for it.
+#[inline(always)]
+pub fn file_of_new(descriptor: u64) -> u64 {
+    read_at(read_u64(descriptor_table(), fields::FDTABLE_FD) + u64::from(descriptor as u32) * 8)
+}
+
+/// Whether an open file is a regular one.
+#[inline(always)]
+pub fn is_regular(file: u64) -> bool {
+    read_u16(read_u64(file, fields::FILE_INODE), fields::INODE_MODE) & S_IFMT == S_IFREG
+}
+
+#[inline(always)]
+fn descriptor_table() -> u64 {
+    read_u64(read_u64(current_task(), fields::TASK_FILES), fields::FILES_FDT)
 }

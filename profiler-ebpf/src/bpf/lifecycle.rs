@@ -1,23 +1,27 @@
 //! Whom to follow: cgroups as they appear, processes as they execute, fork and exit.
 
-use core::{ffi::c_void, ptr};
+use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated as helper;
 use profiler_ebpf::{
     CONTAINER_ID_LEN,
     call::op,
-    config, fields,
-    record::{NO_SYSCALL, Subject, execution},
+    fields,
+    record::{Followed, NO_SYSCALL, Subject, execution},
     stat,
 };
 
 use super::{
+    capability,
     count::lost,
-    kernel::{offset, read_u32, read_u64, read_word, setting, typed_u32, typed_u64},
-    maps::{FOLLOWED, SCRATCH, SUBJECTS, WANTED, scratch},
+    kernel::{current_task, offset, read_at, read_u16, read_u32, read_u64, typed_u32, typed_u64},
+    maps::{FOLLOWED, SUBJECTS, WANTED},
     name::path_at,
-    syscall,
+    scratch, syscall,
 };
+
+/// The longest name of a container's cgroup that is known, `cri-containerd-ID.scope`, and then some, with its NUL.
+const NAME_MAX: usize = 128;
 
 const SUFFIX: &[u8; 8] = b".scope\0\0";
 
@@ -38,33 +42,41 @@ pub fn cgroup_made(cgroup: *const c_void) {
     let parent_css = read_u64(cgroup as u64 + offset(fields::CGROUP_SELF), fields::CSS_PARENT);
     let parent = parent_css.wrapping_sub(offset(fields::CGROUP_SELF));
     let parent_id = read_u64(read_u64(parent, fields::CGROUP_KN), fields::KERNFS_ID);
-    let mut slot = unsafe { FOLLOWED.get(parent_id) }.copied();
-    if slot.is_none() {
-        slot = wanted(read_u64(node, fields::KERNFS_NAME));
+    let mut followed = unsafe { FOLLOWED.get(parent_id) }.copied();
+    if followed.is_none()
+        && let Some(slot) = wanted(read_u64(node, fields::KERNFS_NAME))
+    {
+        followed = Some(Followed { maker: mount_namespace_of(current_task()), slot, unused: 0 });
     }
-    if let Some(slot) = slot
-        && FOLLOWED.insert(id, slot, 0).is_err()
+    if let Some(followed) = followed
+        && FOLLOWED.insert(id, &followed, 0).is_err()
     {
         lost(stat::CGROUPS_FULL);
     }
 }
 
+/// The address of a task's mount namespace.
+#[inline(always)]
+fn mount_namespace_of(task: u64) -> u64 {
+    read_u64(read_u64(task, fields::TASK_NSPROXY), fields::NSPROXY_MNT_NS)
+}
+
 /// The slot of the wanted container whose id the name ends in.
 #[inline(always)]
 fn wanted(name: u64) -> Option<u32> {
-    let scratch = SCRATCH.get_ptr_mut(scratch::CGROUP)?;
-    let text = unsafe { (*scratch).names.as_mut_ptr() };
-    let copied = unsafe { helper::bpf_probe_read_kernel_str(text.cast(), 256, name as *const c_void) };
-    if copied <= CONTAINER_ID_LEN as i64 || copied > 256 {
+    let mut text = [0u8; NAME_MAX];
+    let copied = unsafe {
+        helper::bpf_probe_read_kernel_str(text.as_mut_ptr().cast(), NAME_MAX as u32, name as *const c_void)
+    };
+    if copied <= CONTAINER_ID_LEN as i64 || copied > NAME_MAX as i64 {
         return None;
     }
-    let mut end = copied as usize - 1;
-    // `end` is at least 64 here.
-    let tail = unsafe { ptr::read_unaligned(text.add(end - 6).cast::<u64>()) } & 0x0000_ffff_ffff_ffff;
-    if tail == u64::from_le_bytes(*SUFFIX) {
+    // Only its length is of use: Linux 5.10 allows no variable offset into the stack. `end` is at least 64 here.
+    let mut end = copied as u64 - 1;
+    if read_at(name + end - 8) >> 16 == u64::from_le_bytes(*SUFFIX) {
         end -= 6;
     }
-    if end < CONTAINER_ID_LEN {
+    if end < CONTAINER_ID_LEN as u64 {
         return None;
     }
     let mut id = [0u8; CONTAINER_ID_LEN];
@@ -72,7 +84,7 @@ fn wanted(name: u64) -> Option<u32> {
         helper::bpf_probe_read_kernel(
             id.as_mut_ptr().cast(),
             CONTAINER_ID_LEN as u32,
-            text.add(end - CONTAINER_ID_LEN).cast(),
+            (name + end - CONTAINER_ID_LEN as u64) as *const c_void,
         );
     }
     unsafe { WANTED.get(&id) }.copied()
@@ -82,7 +94,10 @@ fn wanted(name: u64) -> Option<u32> {
 ///
 /// In a followed cgroup a process is the subject's from its first execution of a file that lies on a mount of its own
 /// mount namespace. The runtime's set-up (a memfd, a host file, a detached mount) does not: its mount belongs to
-/// another namespace or to none. What the subject executes later counts wherever it lies, a memfd of its own too.
+/// another namespace or to none. Nor does the runtime itself, which is executed in the namespace in which the container's
+/// cgroup was made, and may be moved into that before its execution is reported: the parent learns of an execution as the
+/// descriptors are closed that are not to survive it (Linux fs/exec.c, `begin_new_exec`), and the tracepoint comes later.
+/// What the subject executes later counts wherever it lies, a memfd of its own too.
 #[inline(always)]
 pub fn executed(task: *const c_void, bprm: *const c_void) {
     let tgid = typed_u32(task, fields::TASK_TGID);
@@ -91,39 +106,65 @@ pub fn executed(task: *const c_void, bprm: *const c_void) {
     let device = read_u32(read_u64(inode, fields::INODE_SB), fields::SUPER_DEV);
     let number = read_u64(inode, fields::INODE_INO);
     let (mount, dentry) = path_at(file + offset(fields::FILE_PATH));
-    let slot = match unsafe { SUBJECTS.get(tgid) } {
-        Some(subject) => subject.slot,
+    let (slot, level) = match unsafe { SUBJECTS.get(tgid) } {
+        Some(subject) => (subject.slot, subject.level),
         None => {
-            let Some(slot) = (unsafe { FOLLOWED.get(helper::bpf_get_current_cgroup_id()) }) else { return };
+            let Some(followed) = (unsafe { FOLLOWED.get(helper::bpf_get_current_cgroup_id()) }) else {
+                return;
+            };
             let namespace = read_u64(typed_u64(task, fields::TASK_NSPROXY), fields::NSPROXY_MNT_NS);
-            if read_u64(mount, fields::MOUNT_NS) != namespace {
+            if read_u64(mount, fields::MOUNT_NS) != namespace || namespace == followed.maker {
                 return;
             }
-            *slot
+            let user_namespace = read_u64(typed_u64(task, fields::TASK_CRED), fields::CRED_USER_NS);
+            (followed.slot, read_u32(user_namespace, fields::USER_NS_LEVEL))
         }
     };
     // The highest bit is left to ids that userspace chooses.
     let exe = (u64::from(device).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number) & (u64::MAX >> 1);
-    let subject = Subject { exe, slot, reserved: 0 };
+    let subject = Subject { exe, slot, level };
     if SUBJECTS.insert(tgid, &subject, 0).is_err() {
         lost(stat::SUBJECTS_FULL);
         return;
     }
-    if read_word(task as u64 + u64::from(setting(config::COMPAT_TASK_OFFSET)))
-        & setting(config::COMPAT_TASK_MASK)
-        != 0
-    {
+    if syscall::is_compat() {
         lost(stat::COMPAT_CALLS);
     }
-    let Some(scratch) = SCRATCH.get_ptr_mut(scratch::EXEC) else { return };
     let mut flags = 0;
-    if typed_u32(bprm, fields::BPRM_PER_CLEAR) != 0 {
+    if typed_u32(bprm, fields::BPRM_PER_CLEAR) != 0
+        && gains_privileges(typed_u64(task, fields::TASK_CRED), inode)
+    {
         flags |= execution::GAINS_PRIVILEGES;
     }
-    let scratch = unsafe { &mut *scratch };
-    let key = syscall::fresh_key(&subject, op::EXEC, 0, NO_SYSCALL);
-    syscall::by_object(scratch, &key, flags, mount, dentry);
-    syscall::report(scratch);
+    scratch::with(|scratch| {
+        let key = syscall::fresh_key(&subject, op::EXEC, 0, NO_SYSCALL);
+        syscall::by_object(scratch, &key, flags, mount, dentry);
+        syscall::report(scratch.number());
+    });
+}
+
+const S_ISUID: u16 = 0o4000;
+/// Set-group-id counts where the group may execute; else it meant mandatory locking.
+const S_ISGID_IXGRP: u16 = 0o2010;
+
+/// Whether the credentials after an execution, of which it is known that something changed them, hold more by the file's
+/// own doing: another effective user or group by its set-id bits, or capabilities, of which a user other than root keeps
+/// none but the ambient ones through an execution.
+#[inline(always)]
+fn gains_privileges(cred: u64, inode: u64) -> bool {
+    let mode = read_u16(inode, fields::INODE_MODE);
+    let user = read_u32(cred, fields::CRED_UID);
+    let effective = read_u32(cred, fields::CRED_EUID);
+    if mode & S_ISUID != 0 && effective != user {
+        return true;
+    }
+    if mode & S_ISGID_IXGRP == S_ISGID_IXGRP
+        && read_u32(cred, fields::CRED_EGID) != read_u32(cred, fields::CRED_GID)
+    {
+        return true;
+    }
+    let permitted = read_u64(cred, fields::CRED_CAP_PERMITTED);
+    user != 0 && effective != 0 && permitted & !read_u64(cred, fields::CRED_CAP_AMBIENT) != 0
 }
 
 /// A process or thread was made: `sched_process_fork(parent, child)`, before the child runs.
@@ -149,6 +190,7 @@ pub fn exited(task: *const c_void) {
     if SUBJECTS.get_ptr(tgid).is_none() {
         return;
     }
+    capability::forget(task as u64);
     if read_u32(typed_u64(task, fields::TASK_SIGNAL), fields::SIGNAL_LIVE) == 0 {
         let _ = SUBJECTS.remove(tgid);
     }

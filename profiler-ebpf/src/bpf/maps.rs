@@ -1,5 +1,7 @@
 //! Maps and read-only globals. Sizes are defaults; userspace may set others before loading.
 
+use core::sync::atomic::AtomicU64;
+
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf, StackTrace},
@@ -8,8 +10,13 @@ use profiler_ebpf::{
     CONTAINER_ID_LEN, SYSCALL_SLOTS,
     call::Call,
     config, control, fields,
-    record::{CapKey, Count, NAMES_MAX, STRING_MAX, Subject, WriteKey, WriteRecord},
+    record::{CapKey, CheckCount, Count, Followed, Subject, WriteKey},
     register, stat,
+};
+
+use super::{
+    scratch::{AREAS, Scratch},
+    skipped::Hook,
 };
 
 /// Offsets of kernel fields, see [`profiler_ebpf::fields`].
@@ -38,7 +45,7 @@ pub static WANTED: HashMap<[u8; CONTAINER_ID_LEN], u32> = HashMap::with_max_entr
 
 /// Cgroups (by id) that are followed, with their slot.
 #[map]
-pub static FOLLOWED: HashMap<u64, u32> = HashMap::with_max_entries(4096, 0);
+pub static FOLLOWED: HashMap<u64, Followed> = HashMap::with_max_entries(4096, 0);
 
 /// Processes (by tgid) that belong to a subject.
 #[map]
@@ -48,9 +55,40 @@ pub static SUBJECTS: HashMap<u32, Subject> = HashMap::with_max_entries(16_384, 0
 #[map]
 pub static WRITES: HashMap<WriteKey, Count> = HashMap::with_max_entries(65_536, 0);
 
+/// How many entries of [`WRITES`] are in use. None is removed.
+#[map]
+pub static WRITES_USED: Array<u64> = Array::with_max_entries(1, 0);
+/// What capability checks want to know of system calls, by number; see [`profiler_ebpf::ask`].
+#[unsafe(no_mangle)]
+pub static ASKS: [u8; SYSCALL_SLOTS] = [0; SYSCALL_SLOTS];
+
 /// Capability checks seen, with their counts.
 #[map]
-pub static CAPS: HashMap<CapKey, Count> = HashMap::with_max_entries(4096, 0);
+pub static CAPS: HashMap<CapKey, CheckCount> = HashMap::with_max_entries(4096, 0);
+
+/// How many different checks of one system call can wait for its result.
+pub const AWAITING_MAX: usize = 4;
+
+/// Checks that wait for the result of the system call they were made in.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Awaiting {
+    /// The system call.
+    pub syscall: u32,
+    /// How many of `keys` are in use.
+    pub used: u32,
+    /// What the checks are counted under.
+    pub keys: [CapKey; AWAITING_MAX],
+}
+
+/// By the address of the task. An entry lives from a check to the exit of its system call, and only until one such call
+/// has succeeded: in the steady state there are none.
+#[map]
+pub static AWAITING: HashMap<u64, Awaiting> = HashMap::with_max_entries(1024, 0);
+
+/// How many entries [`AWAITING`] has, so that whoever has nothing to do with it pays one load.
+#[unsafe(no_mangle)]
+pub static AWAITED: AtomicU64 = AtomicU64::new(0);
 
 /// Kernel stacks of capability checks.
 #[map]
@@ -64,64 +102,21 @@ pub static STATS: Array<u64> = Array::with_max_entries(stat::COUNT, 0);
 #[map]
 pub static CONTROL: Array<u32> = Array::with_max_entries(control::LEN, 0);
 
-/// Where a walk begins.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Anchor {
-    /// A `struct mount`.
-    pub mount: u64,
-    /// A dentry on it.
-    pub dentry: u64,
-}
-
-/// Where a record is put together: too large for the stack of 512 bytes.
-#[repr(C)]
-pub struct Scratch {
-    /// The record's head; the names follow without a gap.
-    pub head: WriteRecord,
-    /// The names, and room for one string behind them so that every bounded copy stays inside.
-    pub names: [u8; NAMES_MAX + STRING_MAX],
-    /// Strings as read from the subject, with room for a word of zeroes behind.
-    pub strings: [[u8; STRING_MAX + 8]; 2],
-    /// Bytes of `strings` in use, NUL included.
-    pub lengths: [u64; 2],
-    /// The system call's arguments.
-    pub args: [u64; 8],
-    /// Where the (at most two) walks begin.
-    pub anchors: [Anchor; 2],
-    /// The inode of the object, or of the directory that its name is relative to.
-    pub inode: u64,
-    /// Bytes of `names` in use.
-    pub used: u64,
-    /// The walk's current dentry.
-    pub dentry: u64,
-    /// The walk's current `struct mount`.
-    pub mount: u64,
-}
-
-/// Scratch areas. Tracepoints run with preemption disabled, and a program does not interrupt itself on one CPU (the
-/// kernel refuses and counts it: `recursion_misses`). The `fexit` twins may be preempted by one another on a
-/// preemptible kernel, so the areas for system calls are handed out by [`BUSY`].
+/// See [`super::scratch`].
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(scratch::COUNT, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(AREAS, 0);
 
-/// How many areas for system calls are in use on this CPU.
+/// How many want each of the areas of [`SCRATCH`] on this CPU: one has it.
 #[map]
-pub static BUSY: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub static TAKEN: PerCpuArray<[u64; AREAS as usize]> = PerCpuArray::with_max_entries(1, 0);
 
-/// Indices into [`SCRATCH`].
-pub mod scratch {
-    /// Executions.
-    pub const EXEC: u32 = 0;
-    /// New cgroups.
-    pub const CGROUP: u32 = 1;
-    /// System calls, from here on.
-    pub const SYSCALL: u32 = 2;
-    /// How many there are for system calls.
-    pub const SYSCALL_AREAS: u32 = 3;
-    /// Their number.
-    pub const COUNT: u32 = SYSCALL + SYSCALL_AREAS;
-}
+/// How many runs of the program at each hook are under way on this CPU, see [`super::skipped`].
+#[map]
+pub static RUNNING: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
+
+/// How many skipped runs were stood in for.
+#[map]
+pub static STOOD_IN: Array<u64> = Array::with_max_entries(1, 0);
 
 /// The one program that the `fexit` twins go on to: it is verified once, they are small.
 #[map]

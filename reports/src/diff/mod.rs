@@ -6,7 +6,6 @@
 
 mod dto;
 mod format;
-mod names;
 mod places;
 
 pub use dto::*;

@@ -16,8 +16,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::names::{is_generated, shape};
 use crate::model::{Op, Profile, SubjectPath, Write};
+use crate::names::{is_generated, shape};
 
 /// Directories whose names mean nothing.
 const SCRATCH: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];

@@ -12,60 +12,69 @@ use serde::Serialize;
 use serde_saphyr::Commented;
 
 use super::comment::{line, size, tmpfs_options};
-use super::{FormatError, Options, read_only_volume_name};
+use super::{
+    FormatError, NO_NEW_PRIVILEGES, NOT_READ_ONLY, ONLY_READ, Options, READ_ONLY, read_only_volume_name,
+};
 use crate::model::{Mount, MountKind, Profile, SubjectPath};
 use crate::plan::{Plan, TmpfsMount, as_name, short_name};
 
 /// A value with the reason behind it.
-type Reasoned<T> = Commented<T>;
+pub(crate) type Reasoned<T> = Commented<T>;
 
 #[derive(Serialize)]
-struct File {
-    services: BTreeMap<String, Service>,
+pub(crate) struct File {
+    pub(crate) services: BTreeMap<String, Service>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    volumes: BTreeMap<String, VolumeDefinition>,
+    pub(crate) volumes: BTreeMap<String, VolumeDefinition>,
 }
 
 #[derive(Serialize)]
-struct Service {
+pub(crate) struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
-    privileged: Option<Reasoned<bool>>,
-    read_only: Reasoned<bool>,
+    pub(crate) privileged: Option<Reasoned<bool>>,
+    pub(crate) read_only: Reasoned<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tmpfs: Vec<Reasoned<String>>,
+    pub(crate) tmpfs: Vec<Reasoned<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    volumes: Vec<VolumeUse>,
-    cap_drop: Vec<Reasoned<String>>,
+    pub(crate) volumes: Vec<VolumeUse>,
+    pub(crate) cap_drop: Vec<Reasoned<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    cap_add: Vec<Reasoned<String>>,
+    pub(crate) cap_add: Vec<Reasoned<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    security_opt: Vec<Reasoned<String>>,
+    pub(crate) security_opt: Vec<Reasoned<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Reasoned<String>>,
+    pub(crate) user: Option<Reasoned<String>>,
 }
 
 /// An entry of a service's `volumes`, in long syntax.
 #[derive(Serialize)]
-struct VolumeUse {
-    r#type: Reasoned<&'static str>,
+pub(crate) struct VolumeUse {
+    pub(crate) r#type: Reasoned<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Reasoned<String>>,
-    target: Reasoned<String>,
+    pub(crate) source: Option<Reasoned<String>>,
+    pub(crate) target: Reasoned<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    read_only: Option<Reasoned<bool>>,
+    pub(crate) read_only: Option<Reasoned<bool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tmpfs: Option<TmpfsOptions>,
+    pub(crate) volume: Option<VolumeOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tmpfs: Option<TmpfsOptions>,
 }
 
 #[derive(Serialize)]
-struct TmpfsOptions {
-    size: Reasoned<u64>,
+pub(crate) struct VolumeOptions {
+    pub(crate) nocopy: Reasoned<bool>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct TmpfsOptions {
+    pub(crate) size: Reasoned<u64>,
 }
 
 /// An entry of the file's `volumes`.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum VolumeDefinition {
+pub(crate) enum VolumeDefinition {
     /// Compose makes it, named after the project.
     Own(Reasoned<Option<()>>),
     /// It has this name.
@@ -74,12 +83,13 @@ enum VolumeDefinition {
 
 pub(super) fn render(profile: &Profile, plan: &Plan, options: &Options) -> Result<String, FormatError> {
     let file = file(profile, plan, options)?;
-    let written = serde_saphyr::to_string_with_options(
-        &file,
-        serde_saphyr::ser_options! { prefer_block_scalars: false },
-    )
-    .map_err(|error| FormatError::Yaml(error.to_string()))?;
-    Ok(format!("{}{written}", head(profile, plan)))
+    Ok(format!("{}{}", head(profile, plan), yaml(&file)?))
+}
+
+/// A file with its comments.
+pub(crate) fn yaml(file: &impl Serialize) -> Result<String, FormatError> {
+    serde_saphyr::to_string_with_options(file, serde_saphyr::ser_options! { prefer_block_scalars: false })
+        .map_err(|error| FormatError::Yaml(error.to_string()))
 }
 
 /// The comment above everything.
@@ -99,7 +109,8 @@ fn head(profile: &Profile, plan: &Plan) -> String {
     lines.iter().map(|text| format!("# {}\n", crate::text::printable(text))).collect()
 }
 
-fn file(profile: &Profile, plan: &Plan, options: &Options) -> Result<File, FormatError> {
+/// The file of one service.
+pub(crate) fn file(profile: &Profile, plan: &Plan, options: &Options) -> Result<File, FormatError> {
     let mut tmpfs = Vec::new();
     let mut uses = Vec::new();
     let mut definitions = BTreeMap::new();
@@ -112,13 +123,21 @@ fn file(profile: &Profile, plan: &Plan, options: &Options) -> Result<File, Forma
         }
     }
     for volume in &plan.volumes {
-        let filled =
-            if volume.seed_from_image { "filled from the image on first use" } else { "empty at first" };
+        let mut filled =
+            if volume.seed_from_image { "filled from the image on first use" } else { "empty at first" }
+                .to_owned();
+        if let Some(owner) = &volume.owner {
+            filled = format!("{filled}; must belong to {owner}, with all in it, before the subject starts");
+        }
         uses.push(VolumeUse {
             r#type: reasoned("volume", &volume.why),
-            source: Some(reasoned(escape(&volume.name), filled)),
+            source: Some(reasoned(escape(&volume.name), &filled)),
             target: reasoned(text(&volume.target)?, "the subject writes here"),
             read_only: None,
+            // While it is empty, Docker would give it back to the image's owner.
+            volume: volume.owner.as_ref().map(|_| VolumeOptions {
+                nocopy: reasoned(true, "fill it from the image when giving it to its owner"),
+            }),
             tmpfs: None,
         });
         definitions.insert(
@@ -139,20 +158,14 @@ fn file(profile: &Profile, plan: &Plan, options: &Options) -> Result<File, Forma
             .as_ref()
             .filter(|config| config.privileged)
             .map(|_| reasoned(false, "the capabilities below are all that was needed")),
-        read_only: if plan.read_only {
-            reasoned(true, "every write seen in training falls on a mount")
-        } else {
-            reasoned(false, "some writes seen in training fall where nothing can be mounted")
-        },
+        read_only: if plan.read_only { reasoned(true, READ_ONLY) } else { reasoned(false, NOT_READ_ONLY) },
         tmpfs,
         volumes: uses,
         cap_drop: plan.cap_drop.iter().map(|cap| reasoned(escape(cap), &dropped(plan))).collect(),
         cap_add: plan.cap_add.iter().map(|add| reasoned(escape(&add.cap), &add.why)).collect(),
         security_opt: plan
             .no_new_privileges
-            .then(|| {
-                reasoned("no-new-privileges:true".to_owned(), "no program seen in training gains privileges")
-            })
+            .then(|| reasoned("no-new-privileges:true".to_owned(), NO_NEW_PRIVILEGES))
             .into_iter()
             .collect(),
         user: plan.user.as_deref().map(|user| reasoned(escape(user), "as the plan says")),
@@ -183,6 +196,7 @@ fn long_tmpfs(mount: &TmpfsMount, target: &str) -> VolumeUse {
             ),
         ),
         read_only: None,
+        volume: None,
         tmpfs: Some(TmpfsOptions { size: reasoned(mount.size, &size(mount.size)) }),
     }
 }
@@ -196,12 +210,11 @@ fn read_only_mount(
     uses: &mut Vec<VolumeUse>,
     definitions: &mut BTreeMap<String, VolumeDefinition>,
 ) -> Result<(), FormatError> {
-    const WHY: &str = "only read in training";
     let target = text(&mount.target)?;
     let (kind, source) = match (mount.kind, &mount.source) {
         (MountKind::Tmpfs, _) => {
             if !target.contains(':') {
-                tmpfs.push(reasoned(format!("{target}:ro"), WHY));
+                tmpfs.push(reasoned(format!("{target}:ro"), ONLY_READ));
             }
             return Ok(());
         }
@@ -225,7 +238,8 @@ fn read_only_mount(
         r#type: reasoned(kind, "as the service has it"),
         source: Some(reasoned(source, "as the service has it")),
         target: reasoned(target, "as the service has it"),
-        read_only: Some(reasoned(true, WHY)),
+        read_only: Some(reasoned(true, ONLY_READ)),
+        volume: None,
         tmpfs: None,
     });
     Ok(())
@@ -250,12 +264,13 @@ fn service_name(plan: &Plan, options: &Options) -> Result<String, FormatError> {
     Ok(name)
 }
 
-fn reasoned<T>(value: T, why: &str) -> Reasoned<T> {
+/// A value with a reason, which is made one printable line.
+pub(crate) fn reasoned<T>(value: T, why: &str) -> Reasoned<T> {
     Commented(value, line(why))
 }
 
 /// A literal `$` for Compose.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('$', "$$")
 }
 

@@ -2,25 +2,31 @@
 //! arguments.
 //!
 //! Owns which of the subject's options are kept, changed and left out. `--privileged`, `--cap-add` and `--cap-drop`
-//! are replaced by the plan's; mounts that were only read become read-only; everything else is as given. Words are
-//! quoted for a POSIX shell. A tmpfs on a target with a colon goes through `--mount`, which knows neither owner nor
-//! group (docker/cli:opts/mount.go): a comment says so. A comma does no harm in `--tmpfs`.
+//! are replaced by the plan's; mounts that were only read become read-only; everything else is as given. How it is laid
+//! out and quoted is for [`super::command_line`]. A tmpfs on a target with a colon goes through `--mount`, which knows
+//! neither owner nor group (docker/cli:opts/mount.go): a comment says so. A comma does no harm in `--tmpfs`.
 
-use super::comment::tmpfs_options;
-use super::mount_option::{self, csv_record};
-use super::{FormatError, Options, read_only_volume_name};
-use crate::model::{ContainerConfig, MountKind, Profile, SubjectPath};
-use crate::plan::{Plan, TmpfsMount};
+use super::command_line::{self, Flag};
+use super::hardened::{kept_mounts, kept_security_options, needs_long_form, planned_mounts, volume_mount};
+use super::mount_option;
+use super::{
+    FormatError, NO_NEW_PRIVILEGES, ONLY_READ, Options, READ_ONLY, as_text, dropped, read_only_volume_name,
+};
+use crate::model::{ContainerConfig, MountOption, Profile};
+use crate::plan::{Plan, VolumeMount};
+use crate::text::printable;
 
 /// The words behind `docker run`: options, image, arguments.
 ///
 /// # Errors
 /// [`FormatError`] where the profile is not of a container, or an option cannot be expressed.
 pub fn docker_arguments(profile: &Profile, plan: &Plan) -> Result<Vec<String>, FormatError> {
-    Ok(groups(profile, plan)?.concat())
+    let (flags, last) = parts(profile, plan)?;
+    Ok(flags.into_iter().flat_map(|flag| flag.words).chain(last).collect())
 }
 
 pub(super) fn render(profile: &Profile, plan: &Plan, _: &Options) -> Result<String, FormatError> {
+    let (flags, last) = parts(profile, plan)?;
     let mut text = String::new();
     if !plan.complete {
         text.push_str("# From an incomplete profile: this may lack something.\n");
@@ -31,39 +37,59 @@ pub(super) fn render(profile: &Profile, plan: &Plan, _: &Options) -> Result<Stri
             mount.target, mount.uid, mount.gid
         ));
     }
-    text.push_str("docker run");
-    for group in groups(profile, plan)? {
-        text.push_str(" \\\n  ");
-        text.push_str(&quoted(&group)?);
+    let image = last.first().map_or("", String::as_str);
+    for volume in &plan.volumes {
+        if let Some(owner) = &volume.owner {
+            text.push_str(&preparation("docker", image, volume, owner)?);
+        }
     }
-    text.push('\n');
+    text.push_str(&command_line::write("docker run", &flags, last)?);
     Ok(text)
 }
 
-/// Words for a POSIX shell, on one line unless a word itself holds a newline.
-fn quoted(words: &[String]) -> Result<String, FormatError> {
-    shlex::try_join(words.iter().map(String::as_str))
-        .map_err(|_| FormatError::Nul { what: crate::text::printable(&words.join(" ")) })
+/// How to give a volume to the user that it must belong to, as a comment. A container fills the volume from the image
+/// first.
+pub(super) fn preparation(
+    program: &str,
+    image: &str,
+    volume: &VolumeMount,
+    owner: &str,
+) -> Result<String, FormatError> {
+    let mut words = [program, "run", "--rm", "--user", "0"].map(str::to_owned).to_vec();
+    words.extend(mount(volume_mount(volume, false)?));
+    words.extend(option("--entrypoint", "chown"));
+    words.push(image.to_owned());
+    words.extend(["-R", owner, as_text(&volume.target)?].map(str::to_owned));
+    Ok(format!(
+        "# The volume {} and all in it must belong to {} before the first start:\n#   {}\n",
+        printable(&volume.name),
+        printable(owner),
+        printable(&command_line::quoted(&words)?)
+    ))
 }
 
-/// Whether `--tmpfs`, which ends the target at its first colon (docker/cli:cli/command/container/opts.go), cannot
-/// name it.
-fn needs_long_form(target: &SubjectPath) -> bool {
-    target.as_bytes().contains(&b':')
-}
-
-/// The command line's words, those that belong together in a group.
-fn groups(profile: &Profile, plan: &Plan) -> Result<Vec<Vec<String>>, FormatError> {
+/// The options, and behind them the image with the arguments.
+fn parts(profile: &Profile, plan: &Plan) -> Result<(Vec<Flag>, Vec<String>), FormatError> {
     let config = profile.subject.config.as_ref().ok_or(FormatError::NoContainer)?;
-    if config.image.is_empty() || config.image.starts_with('-') {
-        return Err(FormatError::Image(crate::text::printable(&config.image)));
+    checked_image(config)?;
+    let mut flags = hardening(plan)?;
+    let name = |target: &_| read_only_volume_name(profile, plan, target);
+    for given in kept_mounts(profile, config, plan, &name)? {
+        let read_only =
+            mount_option::target(&given).is_some_and(|target| plan.mounts_read_only.contains(&target));
+        flags.push(Flag { words: mount(given), why: read_only.then(|| ONLY_READ.to_owned()) });
     }
-    let mut groups = Vec::new();
-    hardening(plan, &mut groups)?;
-    existing_mounts(profile, config, plan, &mut groups)?;
-    configuration(config, plan, &mut groups);
-    groups.push(std::iter::once(&config.image).chain(&config.args).cloned().collect());
-    Ok(groups)
+    flags.extend(configuration(config, plan));
+    let last = std::iter::once(&config.image).chain(&config.args).cloned().collect();
+    Ok((flags, last))
+}
+
+/// The image's name, which cannot be taken for an option.
+pub(super) fn checked_image(config: &ContainerConfig) -> Result<&str, FormatError> {
+    if config.image.is_empty() || config.image.starts_with('-') {
+        return Err(FormatError::Image(printable(&config.image)));
+    }
+    Ok(&config.image)
 }
 
 fn option(name: &str, value: impl Into<String>) -> Vec<String> {
@@ -71,82 +97,30 @@ fn option(name: &str, value: impl Into<String>) -> Vec<String> {
 }
 
 /// What the plan adds.
-fn hardening(plan: &Plan, groups: &mut Vec<Vec<String>>) -> Result<(), FormatError> {
+fn hardening(plan: &Plan) -> Result<Vec<Flag>, FormatError> {
+    let mut flags = Vec::new();
     if plan.read_only {
-        groups.push(vec!["--read-only".to_owned()]);
+        flags.push(Flag::new(&["--read-only"], READ_ONLY));
     }
-    for mount in &plan.tmpfs {
-        groups.push(tmpfs(mount)?);
+    let reasons =
+        plan.tmpfs.iter().map(|mount| &mount.why).chain(plan.volumes.iter().map(|volume| &volume.why));
+    for (option, why) in planned_mounts(plan)?.into_iter().zip(reasons) {
+        flags.push(Flag { words: mount(option), why: Some(why.clone()) });
     }
-    for volume in &plan.volumes {
-        let fields = [
-            "type=volume".to_owned(),
-            format!("source={}", volume.name),
-            format!("target={}", text(&volume.target)?),
-        ];
-        groups.push(option("--mount", csv_record(&fields.each_ref().map(String::as_str))?));
-    }
-    groups.extend(plan.cap_drop.iter().map(|cap| option("--cap-drop", cap)));
-    groups.extend(plan.cap_add.iter().map(|add| option("--cap-add", &add.cap)));
+    flags.extend(plan.cap_drop.iter().map(|cap| Flag::new(&["--cap-drop", cap], dropped(plan))));
+    flags.extend(plan.cap_add.iter().map(|add| Flag::new(&["--cap-add", &add.cap], &add.why)));
     if plan.no_new_privileges {
-        groups.push(option("--security-opt", "no-new-privileges"));
+        flags.push(Flag::new(&["--security-opt", "no-new-privileges"], NO_NEW_PRIVILEGES));
     }
-    Ok(())
+    Ok(flags)
 }
 
-fn tmpfs(mount: &TmpfsMount) -> Result<Vec<String>, FormatError> {
-    let target = text(&mount.target)?;
-    if needs_long_form(&mount.target) {
-        let fields = [
-            "type=tmpfs".to_owned(),
-            format!("target={target}"),
-            format!("tmpfs-size={}", mount.size),
-            format!("tmpfs-mode={}", mount.mode),
-        ];
-        return Ok(option("--mount", csv_record(&fields.each_ref().map(String::as_str))?));
-    }
-    Ok(option("--tmpfs", format!("{target}:{}", tmpfs_options(mount))))
-}
-
-/// A target as text; the planner makes only such targets.
-fn text(target: &SubjectPath) -> Result<&str, FormatError> {
-    target.as_str().ok_or_else(|| FormatError::Target(target.to_string()))
-}
-
-/// The subject's own mounts, read-only where they were only read.
-fn existing_mounts(
-    profile: &Profile,
-    config: &ContainerConfig,
-    plan: &Plan,
-    groups: &mut Vec<Vec<String>>,
-) -> Result<(), FormatError> {
-    for given in &config.mounts {
-        let flag = mount_option::flag(given.flag);
-        match mount_option::target(given).filter(|target| plan.mounts_read_only.contains(target)) {
-            Some(target) if mount_option::is_anonymous(given) => {
-                groups.push(option("--mount", named_read_only(profile, plan, &target)?));
-            }
-            Some(_) => groups.push(option(flag, mount_option::read_only(given)?)),
-            None => groups.push(option(flag, given.value.clone())),
-        }
-    }
-    // A VOLUME of the image that was only read would be made writable by Docker itself.
-    for mount in profile.subject.mounts.iter().filter(|mount| mount.kind == MountKind::ImageVolume) {
-        if plan.mounts_read_only.contains(&mount.target) {
-            groups.push(option("--mount", named_read_only(profile, plan, &mount.target)?));
-        }
-    }
-    Ok(())
-}
-
-/// A named volume, read-only: a `--mount` value.
-fn named_read_only(profile: &Profile, plan: &Plan, target: &SubjectPath) -> Result<String, FormatError> {
-    let source = format!("source={}", read_only_volume_name(profile, plan, target));
-    csv_record(&["type=volume", &source, &format!("target={}", text(target)?), "readonly"])
+fn mount(given: MountOption) -> Vec<String> {
+    option(mount_option::flag(given.flag), given.value)
 }
 
 /// The rest of the subject's configuration.
-fn configuration(config: &ContainerConfig, plan: &Plan, groups: &mut Vec<Vec<String>>) {
+pub(super) fn configuration(config: &ContainerConfig, plan: &Plan) -> Vec<Flag> {
     // Destructured whole, so that a new option is not forgotten here.
     let ContainerConfig {
         image: _,
@@ -164,13 +138,15 @@ fn configuration(config: &ContainerConfig, plan: &Plan, groups: &mut Vec<Vec<Str
         add_host,
         cap_add: _,
         cap_drop: _,
-        security_opt,
+        security_opt: _,
         sysctl,
         init,
         privileged: _,
+        read_only: _,
         platform,
         image_volumes: _,
     } = config;
+    let mut groups = Vec::new();
     let mut one = |flag: &str, value: Option<&String>| groups.extend(value.map(|value| option(flag, value)));
     one("--name", name.as_ref());
     one("--hostname", hostname.as_ref());
@@ -188,10 +164,7 @@ fn configuration(config: &ContainerConfig, plan: &Plan, groups: &mut Vec<Vec<Str
     one("--workdir", workdir.as_ref());
     one("--entrypoint", entrypoint.as_ref());
     one("--platform", platform.as_ref());
-    for value in security_opt
-        .iter()
-        .filter(|value| !(plan.no_new_privileges && value.starts_with("no-new-privileges")))
-    {
+    for value in kept_security_options(config, plan) {
         one("--security-opt", Some(value));
     }
     for (key, value) in sysctl {
@@ -200,4 +173,5 @@ fn configuration(config: &ContainerConfig, plan: &Plan, groups: &mut Vec<Vec<Str
     if *init {
         groups.push(vec!["--init".to_owned()]);
     }
+    groups.into_iter().map(Flag::own).collect()
 }

@@ -5,20 +5,33 @@
 //! comment or refuses with an error, it never leaves it out silently. Names from the subject are hostile: every
 //! format escapes or quotes by the rules of its own notation.
 
+mod command_line;
 mod comment;
-mod compose;
+pub(crate) mod compose;
 mod docker;
+mod explain;
+mod hardened;
 mod json;
+mod kubernetes;
 mod mount_option;
+mod page;
+mod podman;
+mod quadlet;
+mod start_user;
+mod systemd;
 mod text;
+mod unit_file;
 
+pub(crate) use comment::size as size_text;
 pub use docker::docker_arguments;
+pub use explain::{ExplainError, explain};
+pub use hardened::{Applied, FreshVolume, Preparation, apply};
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::model::{Profile, SubjectPath};
-use crate::plan::{Plan, volume_name};
+use crate::plan::{Plan, Warning, low_ports, volume_name};
 
 /// A format that a plan can be printed in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -32,6 +45,14 @@ pub enum Format {
     Compose,
     /// A `docker run` command line.
     Docker,
+    /// A `podman run` command line.
+    Podman,
+    /// A `.container` unit for Podman's systemd generator.
+    Quadlet,
+    /// A patch of a Kubernetes Deployment.
+    Kubernetes,
+    /// A drop-in for a systemd service.
+    Systemd,
 }
 
 /// What a format may be told.
@@ -39,7 +60,8 @@ pub enum Format {
 pub struct Options {
     /// Whether ANSI colours may be used (by the text format).
     pub color: bool,
-    /// The service's name in a Compose file; by default the image's short name.
+    /// The name of the service in a Compose file, or of the Deployment and its container; by default the image's short
+    /// name.
     pub service: Option<String>,
 }
 
@@ -69,9 +91,43 @@ pub enum FormatError {
     /// A mount target that no notation can express; the planner makes none.
     #[error("`{0}` cannot be written as a mount target")]
     Target(String),
+    /// The owner of a volume that is no `UID:GID`.
+    #[error("`{0}` is no owner: it takes UID:GID in numbers")]
+    Owner(String),
     /// Not a name that Compose accepts.
     #[error("`{0}` is no service name: use letters, digits, `.`, `_` and `-`")]
     Service(String),
+    /// Not a name that Kubernetes accepts.
+    #[error(
+        "`{0}` is no name in Kubernetes: use up to 63 lower-case letters, digits and `-`, a letter or digit at both ends"
+    )]
+    Label(String),
+    /// A mount path that Kubernetes does not take.
+    #[error("`{target}` cannot be mounted by Kubernetes: {reason}")]
+    MountPath {
+        /// Where.
+        target: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An option that Podman has no words for.
+    #[error("`{value}` cannot be said to Podman: {reason}")]
+    Podman {
+        /// The option's value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that a unit file cannot hold.
+    #[error("`{value}` cannot be written as {key}=: {reason}")]
+    Unit {
+        /// The setting.
+        key: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The YAML writer failed.
     #[error("writing YAML: {0}")]
     Yaml(String),
@@ -95,7 +151,12 @@ pub struct FormatInfo {
 /// Every format.
 pub const FORMATS: &[FormatInfo] = &[
     FormatInfo { format: Format::Text, name: "text", about: "for people", render: text::render },
-    FormatInfo { format: Format::Json, name: "json", about: "the plan itself", render: json::render },
+    FormatInfo {
+        format: Format::Json,
+        name: "json",
+        about: "for programs; the schema is writepath.plan/v1",
+        render: json::render,
+    },
     FormatInfo {
         format: Format::Compose,
         name: "compose",
@@ -107,6 +168,30 @@ pub const FORMATS: &[FormatInfo] = &[
         name: "docker",
         about: "a `docker run` command line",
         render: docker::render,
+    },
+    FormatInfo {
+        format: Format::Podman,
+        name: "podman",
+        about: "a `podman run` command line",
+        render: podman::render,
+    },
+    FormatInfo {
+        format: Format::Quadlet,
+        name: "quadlet",
+        about: "a .container unit for Podman's systemd generator",
+        render: quadlet::render,
+    },
+    FormatInfo {
+        format: Format::Kubernetes,
+        name: "kubernetes",
+        about: "a patch of a Kubernetes Deployment",
+        render: kubernetes::render,
+    },
+    FormatInfo {
+        format: Format::Systemd,
+        name: "systemd",
+        about: "a drop-in for a systemd service on the host",
+        render: systemd::render,
     },
 ];
 
@@ -161,15 +246,43 @@ fn read_only_volume_name(profile: &Profile, plan: &Plan, target: &SubjectPath) -
     name
 }
 
+/// The warnings but for the one that a format acts on by itself: it lets the subject bind the ports below 1024 that it
+/// was seen to bind.
+fn other_warnings<'a>(profile: &Profile, plan: &'a Plan) -> impl Iterator<Item = &'a Warning> + use<'a> {
+    let acted_on = low_ports(profile).is_some();
+    plan.warnings.iter().filter(move |warning| !(acted_on && warning.code == "privileged-port"))
+}
+
+/// Why the root file system is read-only.
+const READ_ONLY: &str = "every write seen in training falls on a mount";
+/// Why it is not.
+const NOT_READ_ONLY: &str = "some writes seen in training fall where nothing can be mounted";
+/// Why no program may gain privileges.
+const NO_NEW_PRIVILEGES: &str = "no program seen in training gains privileges";
+/// Why a mount of the subject's own is read-only.
+const ONLY_READ: &str = "only read in training";
+/// Why anything else of the subject's own is there.
+const AS_STARTED: &str = "as the subject was started";
+
+/// Why capabilities are dropped.
+fn dropped(plan: &Plan) -> &'static str {
+    if plan.cap_add.is_empty() { "no capability was needed in training" } else { "all but those added" }
+}
+
+/// A target as text; the planner makes only such targets.
+fn as_text(target: &SubjectPath) -> Result<&str, FormatError> {
+    target.as_str().ok_or_else(|| FormatError::Target(target.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_format_is_found_by_its_name() {
-        for format in [Format::Text, Format::Json, Format::Compose, Format::Docker] {
-            assert_eq!(format.info().format, format);
-            assert_eq!(format.to_string().parse(), Ok(format));
+        for info in FORMATS {
+            assert_eq!(info.format.info().name, info.name);
+            assert_eq!(info.format.to_string().parse(), Ok(info.format));
         }
         assert_eq!("yaml".parse::<Format>(), Err(UnknownFormat));
     }

@@ -98,7 +98,7 @@ fn with_ro(modes: &str) -> String {
 }
 
 /// The fields of the one CSV record that a `--mount` value is.
-fn record(value: &str) -> Option<Vec<String>> {
+pub(super) fn record(value: &str) -> Option<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(value.as_bytes());
     let mut records = reader.records();
     let first = records.next()?.ok()?;

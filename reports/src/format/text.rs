@@ -1,40 +1,24 @@
 //! The plan for people: what to do, why, and what to know before doing it.
 //!
-//! Owns the layout on screen. Colour only where asked for; every name is made printable, so that one from the
-//! subject cannot drive the terminal. Meaning never hangs on colour.
+//! Owns the layout on screen: 80 columns, names in front of what is said of them. Colour only where asked for; every name is made printable, so that one from the
+//! subject cannot drive the terminal.
 
-use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::comment::size;
+use super::page::{Cell, Page, Style, column, phase};
 use super::{FormatError, Options};
-use crate::model::{Phase, Profile, Verdict};
-use crate::plan::Plan;
+use crate::model::{Profile, Verdict};
+use crate::plan::{Confidence, Grounds, Plan};
 use crate::text::printable;
 
-/// How wide text is wrapped, in columns.
-const WIDTH: usize = 100;
-
-/// ANSI styles, empty where colour is off.
-struct Style {
-    bold: &'static str,
-    dim: &'static str,
-    good: &'static str,
-    bad: &'static str,
-    off: &'static str,
-}
-
-impl Style {
-    fn new(color: bool) -> Self {
-        if color {
-            Self { bold: "\x1b[1m", dim: "\x1b[2m", good: "\x1b[32m", bad: "\x1b[33m", off: "\x1b[0m" }
-        } else {
-            Self { bold: "", dim: "", good: "", bad: "", off: "" }
-        }
-    }
-}
+/// The widest column of targets; what is wider stands on a line of its own.
+const WIDEST_TARGET: usize = 26;
+/// The widest column of capabilities' names.
+const WIDEST_NAME: usize = 18;
 
 pub(super) fn render(profile: &Profile, plan: &Plan, options: &Options) -> Result<String, FormatError> {
-    let mut page = Page { text: String::new(), style: Style::new(options.color) };
+    let mut page = Page::new(options.color);
     page.head(profile, plan);
     page.root(plan);
     page.mounts(plan);
@@ -44,46 +28,10 @@ pub(super) fn render(profile: &Profile, plan: &Plan, options: &Options) -> Resul
     Ok(page.text)
 }
 
-struct Page {
-    text: String,
-    style: Style,
-}
-
 impl Page {
-    /// Writes a line; writing to a string does not fail.
-    fn line(&mut self, args: std::fmt::Arguments<'_>) {
-        let _ = self.text.write_fmt(args);
-        self.text.push('\n');
-    }
-
-    fn heading(&mut self, title: &str) {
-        let Style { bold, off, .. } = self.style;
-        self.line(format_args!("\n{bold}{title}{off}"));
-    }
-
-    /// Text wrapped at [`WIDTH`], every line behind `indent` columns.
-    fn paragraph(&mut self, indent: usize, text: &str) {
-        let text = printable(text);
-        let room = WIDTH.saturating_sub(indent);
-        let mut line = String::new();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-                self.line(format_args!("{:indent$}{line}", ""));
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        if !line.is_empty() {
-            self.line(format_args!("{:indent$}{line}", ""));
-        }
-    }
-
     fn head(&mut self, profile: &Profile, plan: &Plan) {
         let Style { bold, good, bad, off, .. } = self.style;
-        self.line(format_args!("{bold}Plan for {}{off}", printable(&plan.subject)));
+        self.name(0, bold, &format!("Plan for {}", printable(&plan.subject)));
         let seconds = profile.run.duration_ms / 1000;
         let tenths = profile.run.duration_ms % 1000 / 100;
         if plan.complete {
@@ -92,8 +40,9 @@ impl Page {
             ));
         } else {
             self.line(format_args!(
-                "{bad}Incomplete{off}: not everything was seen in a training run of {seconds}.{tenths} s; the plan may lack something."
+                "{bad}Incomplete{off}: not everything was seen in a training run of {seconds}.{tenths} s;"
             ));
+            self.line(format_args!("the plan may lack something."));
         }
     }
 
@@ -108,22 +57,18 @@ impl Page {
     }
 
     fn mounts(&mut self, plan: &Plan) {
-        let Style { dim, bold, off, .. } = self.style;
+        let Style { dim, bold, .. } = self.style;
         self.heading("Writable places");
-        let width = plan
-            .writable_targets()
-            .iter()
-            .map(|target| target.to_string().chars().count())
-            .max()
-            .unwrap_or(0)
-            .clamp(8, 44);
+        let targets: Vec<String> = plan.writable_targets().iter().map(ToString::to_string).collect();
+        let width = column(targets.iter().map(String::as_str), WIDEST_TARGET);
+        let kind = |text| Cell { text, style: "", width: "volume".len() };
         if plan.tmpfs.is_empty() && plan.volumes.is_empty() {
             self.line(format_args!("  none"));
         }
         for mount in &plan.tmpfs {
             let target = mount.target.to_string();
-            self.line(format_args!(
-                "  {bold}{target:width$}{off}  tmpfs   {}, {} {}:{}, {},{},{}",
+            let options = format!(
+                "{}, {} {}:{}, {},{},{}",
                 size(mount.size),
                 mount.mode,
                 mount.uid,
@@ -131,57 +76,72 @@ impl Page {
                 if mount.exec { "exec" } else { "noexec" },
                 if mount.suid { "suid" } else { "nosuid" },
                 if mount.dev { "dev" } else { "nodev" },
-            ));
+            );
+            self.row(2, &[Cell { text: &target, style: bold, width }, kind("tmpfs")], &printable(&options));
             self.paragraph(6, &mount.why);
+            self.doubts(&mount.grounds);
         }
         for volume in &plan.volumes {
             let target = volume.target.to_string();
-            self.line(format_args!(
-                "  {bold}{target:width$}{off}  volume  {}{}",
+            let name = format!(
+                "{}{}",
                 printable(&volume.name),
                 if volume.seed_from_image { ", starts as in the image" } else { "" }
-            ));
+            );
+            self.row(2, &[Cell { text: &target, style: bold, width }, kind("volume")], &name);
+            if let Some(owner) = &volume.owner {
+                self.paragraph(
+                    6,
+                    &format!("must belong to {owner}, with all in it, before the subject starts"),
+                );
+            }
             self.paragraph(6, &volume.why);
+            self.doubts(&volume.grounds);
         }
         if !plan.mounts_read_only.is_empty() {
             self.heading("Mounts that were only read");
             for target in &plan.mounts_read_only {
-                self.line(format_args!("  {target}  {dim}read-only{off}"));
+                let target = target.to_string();
+                let width = target.width();
+                self.row(
+                    2,
+                    &[
+                        Cell { text: &target, style: "", width },
+                        Cell { text: "read-only", style: dim, width: 9 },
+                    ],
+                    "",
+                );
             }
         }
     }
 
     fn capabilities(&mut self, plan: &Plan) {
-        let Style { dim, bold, off, .. } = self.style;
+        let Style { bold, .. } = self.style;
         self.heading("Capabilities");
         if plan.cap_add.is_empty() {
             self.line(format_args!("  drop all; none was needed"));
         } else {
             self.line(format_args!("  drop all but"));
         }
-        let width = plan.cap_add.iter().map(|add| add.cap.chars().count()).max().unwrap_or(0);
+        let width = column(plan.cap_add.iter().map(|add| add.cap.as_str()), WIDEST_NAME);
         for add in &plan.cap_add {
-            self.line(format_args!(
-                "  {bold}{:width$}{off}  {:8}  {}",
-                printable(&add.cap),
-                phase(add.phase),
-                printable(&add.why)
-            ));
+            let name = printable(&add.cap);
+            let phase = Cell { text: phase(add.phase), style: "", width: "shutdown".len() };
+            self.row(2, &[Cell { text: &name, style: bold, width }, phase], &printable(&add.why));
+            self.doubts(&add.grounds);
         }
         if !plan.cap_dropped.is_empty() {
             self.heading("What dropping takes from an attacker in the container");
-            let width = plan.cap_dropped.iter().map(|dropped| dropped.cap.chars().count()).max().unwrap_or(0);
+            let width = column(plan.cap_dropped.iter().map(|dropped| dropped.cap.as_str()), WIDEST_NAME);
             for dropped in &plan.cap_dropped {
                 let seen = match dropped.seen {
                     None | Some(Verdict::Required) => "",
                     Some(Verdict::Attempted) => " (asked for in training, refused)",
                     Some(Verdict::Opportunistic) => " (asked for in training, made no difference)",
                 };
-                self.line(format_args!(
-                    "  {:width$}  {}{dim}{seen}{off}",
-                    printable(&dropped.cap),
-                    printable(&dropped.gives_attacker)
-                ));
+                let name = printable(&dropped.cap);
+                let text = printable(&format!("{}{seen}", dropped.gives_attacker));
+                self.row(2, &[Cell { text: &name, style: "", width }], &text);
             }
         }
         self.heading("Privileges");
@@ -190,7 +150,14 @@ impl Page {
             if plan.no_new_privileges { "set" } else { "not set (see the warnings)" }
         ));
         if let Some(user) = &plan.user {
-            self.line(format_args!("  user {}", printable(user)));
+            self.paragraph(2, &format!("user {user}"));
+        }
+    }
+
+    /// What leaves little confidence in an element; doubts that leave more are for `--explain`.
+    fn doubts(&mut self, grounds: &Grounds) {
+        if grounds.confidence == Confidence::Low && !grounds.doubts.is_empty() {
+            self.paragraph(6, &format!("low confidence: {}", grounds.doubts.join(", ")));
         }
     }
 
@@ -198,10 +165,10 @@ impl Page {
         if plan.warnings.is_empty() {
             return;
         }
-        let Style { bad, off, .. } = self.style;
+        let Style { bad, .. } = self.style;
         self.heading("Warnings");
         for warning in &plan.warnings {
-            self.line(format_args!("  {bad}{}{off}", printable(&warning.code)));
+            self.name(2, bad, &printable(&warning.code));
             self.paragraph(6, &warning.message);
         }
     }
@@ -212,16 +179,10 @@ impl Page {
         }
         self.heading("Alternatives");
         for alternative in &plan.alternatives {
-            self.line(format_args!("  {}", printable(&alternative.kind)));
+            let user = alternative.user.as_ref().map(|user| format!("user {user}")).unwrap_or_default();
+            let kind = printable(&alternative.kind);
+            self.row(2, &[Cell { text: &kind, style: "", width: kind.width() }], &printable(&user));
             self.paragraph(6, &alternative.message);
         }
-    }
-}
-
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Startup => "startup",
-        Phase::Steady => "steady",
-        Phase::Shutdown => "shutdown",
     }
 }

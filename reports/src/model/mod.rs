@@ -98,12 +98,46 @@ pub struct Run {
     /// How the subject ended; absent where that was not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
-    /// Programs that the subject executed.
+    /// Programs that the subject executed, and files that it mapped to be executed.
     #[serde(default)]
     pub executions: Vec<Execution>,
     /// Observed sizes of what was written, per directory.
     #[serde(default)]
     pub sizes: Vec<DirectorySize>,
+    /// The users that the subject's processes ran as; empty where that was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserSeen>,
+    /// The ports below 1024 that the subject bound; empty where that was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<BoundPort>,
+}
+
+/// A user that processes of one executable ran as.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct UserSeen {
+    /// The effective user id, as the subject's user namespace has it.
+    pub uid: u32,
+    /// The effective group id.
+    pub gid: u32,
+    /// The executable, as a path.
+    pub executable: String,
+    /// How many processes were seen to run as that user. Short-lived ones may not be seen.
+    pub count: u64,
+    /// The phases that such processes were seen in.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+}
+
+/// A port below 1024 that was bound, with success.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct BoundPort {
+    /// The port as asked for, never 0 (which asks for any).
+    pub port: u16,
+    /// The executable, as a path.
+    pub executable: String,
+    /// The phases it was bound in.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
 }
 
 /// A part of a run.
@@ -151,10 +185,11 @@ pub struct Exit {
     pub stopped: bool,
 }
 
-/// A program that the subject executed.
+/// A program that the subject executed, or a file that it mapped to execute what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Execution {
-    /// The executable file.
+    /// The executable file. Where more files of one directory were mapped than names are kept, the directory stands for
+    /// the others.
     pub path: SubjectPath,
     /// The mount point that it lies on.
     pub mount: SubjectPath,
@@ -164,6 +199,10 @@ pub struct Execution {
     /// `no-new-privileges` prevents.
     #[serde(default)]
     pub gains_privileges: bool,
+    /// Whether it was mapped (mmap with `PROT_EXEC`, as shared libraries are) and not executed as a program. A mount
+    /// with `noexec` refuses both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mapped: bool,
 }
 
 /// The observed size of a directory's content.
@@ -173,6 +212,10 @@ pub struct DirectorySize {
     pub path: SubjectPath,
     /// The largest total seen of the files written below it, in bytes.
     pub peak_bytes: u64,
+    /// The largest part of it seen that was files without a name, in bytes: such come and go quickly, and most of what
+    /// they took may have been missed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlinked_bytes: u64,
 }
 
 /// What could not be seen.
@@ -194,4 +237,9 @@ pub struct Gap {
     pub message: String,
     /// How often it happened.
     pub count: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -30,7 +30,7 @@ pub enum Op {
     Rmdir,
     /// rename; `path` is the new name, `from` the old one.
     Rename,
-    /// truncate.
+    /// truncate, and fallocate.
     Truncate,
     /// chmod.
     Chmod,
@@ -38,13 +38,13 @@ pub enum Op {
     Chown,
     /// utimes.
     Utimes,
-    /// setxattr.
+    /// setxattr, and changes of a file's flags (chattr).
     Setxattr,
     /// removexattr.
     Removexattr,
     /// bind of a path-named AF_UNIX socket.
     Bind,
-    /// fsync, fdatasync, sync_file_range: the data is meant to last. Needs no write access of its own.
+    /// fsync, fdatasync, sync_file_range, syncfs, msync: the data is meant to last. Needs no write access of its own.
     Sync,
 }
 
@@ -170,7 +170,7 @@ impl Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It was asked for, refused, and the subject went on.
+    /// It was asked for and refused, or the operation was refused all the same, and the subject went on.
     Attempted,
     /// It was granted, but the operation would have succeeded without it.
     Opportunistic,

@@ -91,6 +91,9 @@ pub struct ContainerConfig {
     /// `--privileged`.
     #[serde(default)]
     pub privileged: bool,
+    /// `--read-only`: whether the root file system is mounted read-only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// `--platform`, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,

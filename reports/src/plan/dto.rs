@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grounds::{Grounds, PrivilegesKept, ReadOnlyMount, UserEvidence};
+use super::verified::{OptionalElement, Verification};
 use crate::model::{Op, Phase, SubjectPath, Verdict};
 
 /// The value of [`Plan::schema`].
@@ -43,6 +45,18 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// Other ways to run the subject, not part of the plan and not verified.
     pub alternatives: Vec<Alternative>,
+    /// What each of `mounts_read_only` rests on, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts_read_only_grounds: Vec<ReadOnlyMount>,
+    /// What `no_new_privileges` rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_new_privileges_grounds: Option<PrivilegesKept>,
+    /// What `verify --minimize` found that the subject lives without; not part of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional: Vec<OptionalElement>,
+    /// What came of running the subject under the plan; absent: it was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
 }
 
 /// A tmpfs.
@@ -71,6 +85,9 @@ pub struct TmpfsMount {
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence_more: u64,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// A named volume.
@@ -83,6 +100,11 @@ pub struct VolumeMount {
     /// Whether it must start with the content, owner and mode of the image's directory. Docker does that for an
     /// empty named volume; Kubernetes does not.
     pub seed_from_image: bool,
+    /// The owner, `UID:GID`, that its root directory and all in it must have before the subject starts. No runtime
+    /// sets it by itself: fill the volume, give it to the owner, and mount it without filling it (`volume-nocopy`),
+    /// because Docker gives an empty volume back to the image's owner. Absent: as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Why it is there, and why it is a volume.
     pub why: String,
     /// Operations that need it, a selection.
@@ -90,6 +112,9 @@ pub struct VolumeMount {
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence_more: u64,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// An observed operation that needs write access.
@@ -102,6 +127,9 @@ pub struct WriteEvidence {
     pub from: Option<SubjectPath>,
     /// What was done.
     pub op: Op,
+    /// 0 where it succeeded, else the Linux error number.
+    #[serde(default, skip_serializing_if = "is_zero_errno")]
+    pub errno: i32,
     /// How often.
     pub count: u64,
     /// An executable that did it.
@@ -124,6 +152,9 @@ pub struct CapAdd {
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence_more: u64,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 /// An observed capability check.
@@ -175,6 +206,25 @@ pub struct Alternative {
     pub kind: String,
     /// For people: what to do, and what it takes.
     pub message: String,
+    /// The user to run as from the first instruction, `UID:GID` in numbers; absent: not known, and what follows is
+    /// empty then.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// What takes the place of the plan's `tmpfs`.
+    #[serde(default)]
+    pub tmpfs: Vec<TmpfsMount>,
+    /// What takes the place of the plan's `volumes`.
+    #[serde(default)]
+    pub volumes: Vec<VolumeMount>,
+    /// What takes the place of the plan's `cap_add`.
+    #[serde(default)]
+    pub cap_add: Vec<CapAdd>,
+    /// What speaks for that user.
+    #[serde(default)]
+    pub evidence: Vec<UserEvidence>,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
 }
 
 impl Plan {
@@ -192,6 +242,11 @@ impl Plan {
     pub fn makes_writable(&self, path: &SubjectPath) -> bool {
         !self.read_only || self.writable_targets().into_iter().any(|target| path.is_within(target))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero_errno(errno: &i32) -> bool {
+    *errno == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

@@ -30,6 +30,7 @@ pub(super) fn of_writes(writes: &[&Write], run: &Run) -> (Vec<WriteEvidence>, u6
             path: write.path.clone(),
             from: write.from.clone(),
             op: write.op,
+            errno: write.errno,
             count: write.count,
             process: write.processes.first().cloned().unwrap_or_default(),
             phase: first_phase(&write.phases, write.first_ms, run),
@@ -79,7 +80,7 @@ pub(super) fn summary(writes: &[&Write]) -> String {
 }
 
 /// `a, b, c and 4 more`.
-pub(super) fn listed<'a>(items: impl IntoIterator<Item = &'a str>, limit: usize) -> String {
+pub(crate) fn listed<'a>(items: impl IntoIterator<Item = &'a str>, limit: usize) -> String {
     let items: Vec<&str> = items.into_iter().collect();
     let shown = items.iter().take(limit).copied().collect::<Vec<_>>().join(", ");
     match items.len().saturating_sub(limit) {

@@ -80,6 +80,18 @@ impl<'a> Image<'a> {
         if cut || (!listed && exists()) { Content::Unknown } else { Content::None }
     }
 
+    /// Whether the image is known to have a directory there that, with all below it, belongs to a user.
+    pub(super) fn belongs_to(&self, directory: &SubjectPath, uid: u32) -> bool {
+        self.has_directory(directory)
+            && !self.cut.iter().any(|cut| cut.is_within(directory) || directory.is_within(cut))
+            && self
+                .entries
+                .range::<&SubjectPath, _>(directory..)
+                .take_while(|(path, _)| path.as_bytes().starts_with(directory.as_bytes()))
+                .filter(|(path, _)| path.is_within(directory))
+                .all(|(_, entry)| entry.uid == uid)
+    }
+
     /// Whether `path`, below `directory`, is or lies below a mount that the subject had there.
     fn hidden_already(&self, path: &SubjectPath, directory: &SubjectPath) -> bool {
         path.ancestors()

@@ -1,20 +1,29 @@
 //! From places to mount points: as few and narrow as will do, never `/`.
 //!
 //! Owns how mounts lie to each other: only top-most directories, mounts inside each other only where a tmpfs would
-//! hide a directory of the image that the subject needs, and both ends of every rename and link on one mount. The
-//! kind of each mount is `storage`'s decision, except that a directory becomes a volume where a tmpfs cannot serve
-//! it without mounts inside it that would get in the way.
+//! hide a directory of the image that the subject needs (or where the user wants one), and both ends of every rename
+//! and link on one mount. The kind of each mount is decided by the rule `tmpfs_or_volume`, except that a directory
+//! becomes a volume where a tmpfs cannot serve it without mounts inside it that would get in the way, and that the
+//! user's word goes before both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Case;
 use super::image::{Content, Image};
-use super::needs::{Places, common_ancestor, directories_to_list, is_needed, pair};
-use super::storage::{self, Facts, Storage};
-use crate::model::{Op, Profile, SubjectPath, Write};
+use super::needs::{Places, common_ancestor, directories_to_list, is_needed, pair, takes_write_access};
+use super::rules::tmpfs_or_volume::{self, Basis, Facts, Storage};
+use crate::model::{DirectorySize, Op, Profile, SubjectPath, Write};
 
 /// How many directories of the image are kept inside one tmpfs by mounts of their own; beyond that the outer
 /// directory becomes a volume.
 const MAX_INNER: usize = 8;
+
+/// What the user wants on a mount point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Tmpfs,
+    Volume,
+}
 
 /// A mount point with what it serves.
 #[derive(Debug)]
@@ -25,13 +34,15 @@ pub(super) struct Target<'a> {
     /// Needed operations that fall on this mount and on none inside it.
     pub(super) writes: Vec<&'a Write>,
     pub(super) peak_bytes: u64,
+    /// How often data on it was synced.
+    pub(super) syncs: u64,
 }
 
 /// Mount points, sorted, and what they cannot serve.
 #[derive(Debug, Default)]
 pub(super) struct Layout<'a> {
     pub(super) targets: Vec<Target<'a>>,
-    /// Renames and links whose ends have only `/` in common: (from, to), as directories.
+    /// Renames and links whose ends no mount can join: (from, to), as directories.
     pub(super) apart: BTreeSet<(SubjectPath, SubjectPath)>,
 }
 
@@ -40,14 +51,18 @@ struct Ground<'a> {
     profile: &'a Profile,
     image: &'a Image<'a>,
     places: &'a Places,
+    /// Where the user wants what.
+    told: BTreeMap<&'a SubjectPath, Told>,
+    max_tmpfs_bytes: Option<u64>,
     /// Directories that were removed or renamed away: a mount point cannot be.
     removed: BTreeSet<&'a SubjectPath>,
     /// Directories whose content the profile lists, if the image has them.
     listed: BTreeSet<SubjectPath>,
 }
 
-/// Lays out the mounts for `places`.
-pub(super) fn lay_out<'a>(profile: &'a Profile, image: &'a Image<'a>, places: &'a Places) -> Layout<'a> {
+/// Lays out the mounts for the places of a case.
+pub(super) fn lay_out<'a>(case: &'a Case<'a>) -> Layout<'a> {
+    let profile: &'a Profile = case.profile;
     let removed = profile
         .writes
         .iter()
@@ -58,7 +73,15 @@ pub(super) fn lay_out<'a>(profile: &'a Profile, image: &'a Image<'a>, places: &'
             _ => None,
         })
         .collect();
-    let ground = Ground { profile, image, places, removed, listed: directories_to_list(&profile.writes) };
+    let ground = Ground {
+        profile,
+        image: &case.image,
+        places: &case.places,
+        told: case.overrides.told(),
+        max_tmpfs_bytes: case.overrides.max_tmpfs,
+        removed,
+        listed: directories_to_list(&profile.writes),
+    };
     // Directories that were joined to keep renames on one mount; no mount may lie inside them.
     let mut joined = BTreeSet::new();
     loop {
@@ -72,9 +95,10 @@ pub(super) fn lay_out<'a>(profile: &'a Profile, image: &'a Image<'a>, places: &'
                 continue;
             }
             let together = common_ancestor(&a, &b);
-            if together.is_root() {
+            let told = ground.told.contains_key(&a) || ground.told.contains_key(&b);
+            if together.is_root() || told || joined.contains(&together) {
                 apart.insert((from, to));
-            } else if !joined.contains(&together) {
+            } else {
                 found = Some(together);
                 break;
             }
@@ -111,12 +135,14 @@ struct Share {
 
 impl<'a> Ground<'a> {
     fn targets(&self, joined: &BTreeSet<SubjectPath>) -> Vec<Target<'a>> {
-        let tops = topmost(self.places.directories.iter().chain(joined));
+        let tops = topmost(self.places.directories.iter().chain(joined).chain(self.told.keys().copied()));
         let top_set: BTreeSet<&SubjectPath> = tops.iter().copied().collect();
         // Directories of the image inside a top one that the subject needs: a tmpfs there would hide them.
         let mut inner: BTreeMap<&SubjectPath, Vec<&SubjectPath>> = BTreeMap::new();
-        for directory in self.places.directories.iter().chain(&self.places.unnameable) {
-            if top_set.contains(directory) || !self.image.has_directory(directory) {
+        let needed = self.places.directories.iter().chain(&self.places.unnameable);
+        let needed = needed.filter(|place| self.image.has_directory(place) && !self.told.contains_key(place));
+        for directory in needed.chain(self.told.keys().copied()) {
+            if top_set.contains(directory) {
                 continue;
             }
             let top = directory.ancestors().find_map(|ancestor| top_set.get(&ancestor).copied());
@@ -150,14 +176,18 @@ impl<'a> Ground<'a> {
         joined: bool,
         targets: &mut Vec<Target<'a>>,
     ) {
+        let inside = self.lay_out_told(inside, targets);
         let mut outer = self.target(top, &share);
         let in_the_way = self.in_the_way(joined, &inside);
-        if let (true, Some(reason)) = (outer.storage.is_tmpfs(), in_the_way) {
-            outer.storage = Storage::Volume(reason.to_owned());
+        let told = outer.storage.basis == Basis::Told;
+        if let (true, false, Some(reason)) = (outer.storage.tmpfs, told, in_the_way) {
+            outer.storage = Storage::volume(reason, Basis::Seen);
         }
-        if !outer.storage.is_tmpfs() {
-            // A volume starts with the image's directories in it.
-            outer.writes = self.writes(std::iter::once(&share).chain(inside.iter().map(|(_, share)| share)));
+        if !outer.storage.tmpfs || told && in_the_way.is_some() {
+            // A volume starts with the image's directories in it. The user's tmpfs hides them.
+            let all = || std::iter::once(&share).chain(inside.iter().map(|(_, share)| share));
+            outer.writes = self.writes(all());
+            outer.syncs = all().fold(0, |sum, share| sum.saturating_add(share.syncs));
             targets.push(outer);
             return;
         }
@@ -170,12 +200,14 @@ impl<'a> Ground<'a> {
         for (directory, share) in inside {
             if let Some(around) = volume.as_mut().filter(|around| directory.is_within(&around.directory)) {
                 volume_share.writes.extend(share.writes);
+                volume_share.syncs = volume_share.syncs.saturating_add(share.syncs);
                 around.writes = self.writes([&volume_share]);
+                around.syncs = volume_share.syncs;
                 continue;
             }
             targets.extend(volume.take());
             let target = self.target(directory, &share);
-            if target.storage.is_tmpfs() {
+            if target.storage.tmpfs {
                 targets.push(target);
             } else {
                 volume = Some(target);
@@ -183,6 +215,26 @@ impl<'a> Ground<'a> {
             }
         }
         targets.extend(volume);
+    }
+
+    /// The mounts that the user wants among those inside another, each with what lies inside it. Gives back the others.
+    fn lay_out_told<'p>(
+        &self,
+        inside: Vec<(&'p SubjectPath, Share)>,
+        targets: &mut Vec<Target<'a>>,
+    ) -> Vec<(&'p SubjectPath, Share)> {
+        let told =
+            topmost(inside.iter().map(|(directory, _)| *directory).filter(|d| self.told.contains_key(d)));
+        let mut rest = inside;
+        for top in told {
+            let (mut own, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(directory, _)| directory.is_within(top));
+            rest = others;
+            let share =
+                own.iter().position(|(directory, _)| *directory == top).map(|at| own.swap_remove(at).1);
+            self.lay_out_top(top, share.unwrap_or_default(), own, false, targets);
+        }
+        rest
     }
 
     /// Why mounts at directories inside a tmpfs would not do, if so.
@@ -210,12 +262,14 @@ impl<'a> Ground<'a> {
         let mut shares: BTreeMap<&SubjectPath, Share> = BTreeMap::new();
         let point = |path: &SubjectPath| path.ancestors().find_map(|a| points.get(&a).copied());
         for (index, write) in self.profile.writes.iter().enumerate() {
-            if write.op == Op::Sync && write.succeeded() && write.mount.is_root() {
+            // A VOLUME of the image that the user wants something else for.
+            let replaced = self.told.contains_key(&write.mount);
+            if write.op == Op::Sync && write.succeeded() && (write.mount.is_root() || replaced) {
                 if let Some(point) = point(&write.path) {
                     let share = shares.entry(point).or_default();
                     share.syncs = share.syncs.saturating_add(write.count);
                 }
-            } else if is_needed(write) {
+            } else if is_needed(write) || replaced && takes_write_access(write) {
                 let from = write.from.iter().filter(|_| write.op.changes_directory());
                 for point in std::iter::once(&write.path).chain(from).filter_map(point) {
                     shares.entry(point).or_default().writes.insert(index);
@@ -235,26 +289,43 @@ impl<'a> Ground<'a> {
         // The directory itself is in the list where it was listed.
         let listed = self.places.directories.contains(directory)
             || self.listed.contains(directory) && self.image.has_directory(directory);
-        let content = self.image.content(directory, listed);
+        let told = self.told.get(directory).copied();
+        let content = if told.is_some() && !directory.ancestors().any(|above| self.listed.contains(&above)) {
+            Content::Unknown
+        } else {
+            self.image.content(directory, listed)
+        };
         let writes = self.writes([share]);
         let peak_bytes = self.peak_bytes(directory);
-        let facts = Facts { directory, writes: &writes, syncs: share.syncs, peak_bytes, content };
-        let storage = storage::choose(&facts);
-        Target { directory: directory.clone(), storage, content, writes, peak_bytes }
+        let storage = match told {
+            Some(Told::Tmpfs) => Storage::tmpfs("asked for with --tmpfs", Basis::Told),
+            Some(Told::Volume) => Storage::volume("asked for with --volume", Basis::Told),
+            None => tmpfs_or_volume::choose(&Facts {
+                directory,
+                writes: &writes,
+                syncs: share.syncs,
+                peak_bytes,
+                content,
+                max_tmpfs_bytes: self.max_tmpfs_bytes,
+            }),
+        };
+        Target { directory: directory.clone(), storage, content, writes, peak_bytes, syncs: share.syncs }
     }
 
     /// The largest size seen of what was written below a directory, in bytes: what was recorded for it, or else
-    /// the sum over the directories inside it that were recorded.
+    /// the sum over the directories inside it that were recorded. Files without a name count twice: seldom is one seen
+    /// when it is largest.
     fn peak_bytes(&self, directory: &SubjectPath) -> u64 {
         let sizes = &self.profile.run.sizes;
-        let own = sizes.iter().filter(|size| size.path == *directory).map(|size| size.peak_bytes).max();
+        let bytes = |size: &DirectorySize| size.peak_bytes.saturating_add(size.unlinked_bytes);
+        let own = sizes.iter().filter(|size| size.path == *directory).map(bytes).max();
         let below: Vec<_> =
             sizes.iter().filter(|size| size.path.is_within(directory) && size.path != *directory).collect();
         let tops: BTreeSet<&SubjectPath> = topmost(below.iter().map(|size| &size.path)).into_iter().collect();
         let sum = below
             .iter()
             .filter(|size| tops.contains(&size.path))
-            .fold(0u64, |sum, size| sum.saturating_add(size.peak_bytes));
+            .fold(0u64, |sum, size| sum.saturating_add(bytes(size)));
         own.unwrap_or(sum)
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Image;
-use super::storage;
+use super::rules::tmpfs_or_volume;
 use crate::model::{ObjectKind, Op, Profile, SubjectPath, Write};
 use crate::text::printable;
 
@@ -23,14 +23,14 @@ pub fn is_needed(write: &Write) -> bool {
 }
 
 /// Whether an operation succeeded and would not have on a read-only mount, whichever mount it fell on.
-pub(super) fn takes_write_access(write: &Write) -> bool {
+pub(crate) fn takes_write_access(write: &Write) -> bool {
     let opened_special = write.op == Op::Open
         && matches!(write.object, ObjectKind::Device | ObjectKind::Fifo | ObjectKind::Socket);
     write.succeeded() && write.op != Op::Sync && !opened_special
 }
 
 /// Whether a path lies in a file system that every container gets from the runtime.
-pub(super) fn is_kernel_file_system(path: &SubjectPath) -> bool {
+pub(crate) fn is_kernel_file_system(path: &SubjectPath) -> bool {
     let first = path.as_bytes().split(|byte| *byte == b'/').nth(1);
     matches!(first, Some(b"proc" | b"sys" | b"dev"))
 }
@@ -103,7 +103,7 @@ pub(super) fn pair(write: &Write) -> Option<(SubjectPath, SubjectPath)> {
 
 /// Whether a mount target can be written down in every format: Unicode, and without characters that would have to
 /// be escaped on a terminal or in a command line that a person pastes.
-fn is_representable(path: &SubjectPath) -> bool {
+pub(super) fn is_representable(path: &SubjectPath) -> bool {
     path.as_str().is_some_and(|text| printable(text) == text)
 }
 
@@ -165,7 +165,7 @@ impl Places {
             }
         }
         places.stand_on_directories(image);
-        places.make_representable();
+        places.make_representable(image);
         places
     }
 
@@ -179,7 +179,7 @@ impl Places {
             match directory.ancestors().filter(other).last().and_then(|outermost| outermost.parent()) {
                 None => {
                     let present = directory.ancestors().find(|ancestor| image.has_directory(ancestor));
-                    let instead = present.filter(storage::is_temporary);
+                    let instead = present.filter(tmpfs_or_volume::is_temporary);
                     self.directories.insert(instead.unwrap_or(directory));
                 }
                 Some(parent) if !parent.is_root() => {
@@ -193,7 +193,7 @@ impl Places {
     }
 
     /// Replaces directories that no mount target can name by the nearest ancestor that one can.
-    fn make_representable(&mut self) {
+    fn make_representable(&mut self, image: &Image<'_>) {
         let (good, bad): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.directories).into_iter().partition(is_representable);
         self.directories.extend(good);
@@ -203,7 +203,9 @@ impl Places {
                 self.directories.extend(instead.clone());
                 self.replaced.insert(directory.clone(), instead);
             }
-            self.unnameable.insert(directory);
+            // What a mount above must not hide: the image's directory that it lies in, where that has no name either.
+            let present = directory.ancestors().find(|above| image.has_directory(above));
+            self.unnameable.insert(present.filter(|above| !is_representable(above)).unwrap_or(directory));
         }
     }
 }

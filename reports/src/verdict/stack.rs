@@ -7,12 +7,18 @@
 /// Functions that pass a capability check on (kernel/capability.c, security/commoncap.c, security/security.c),
 /// and those by which a tracer gets at the stack.
 const PLUMBING: &[&str] = &[
+    "__netlink_ns_capable",
     "arch_stack_walk",
+    "bpf_token_capable",
     "capable",
+    "capable_noaudit",
     "capable_wrt_inode_uidgid",
     "file_ns_capable",
     "get_perf_callchain",
     "has_capability",
+    "netlink_capable",
+    "netlink_net_capable",
+    "netlink_ns_capable",
     "ns_capable",
     "ns_capable_common",
     "ns_capable_noaudit",
@@ -21,6 +27,11 @@ const PLUMBING: &[&str] = &[
     "perf_callchain_kernel",
     "privileged_wrt_inode_uidgid",
     "ptracer_capable",
+    "sk_capable",
+    "sk_net_capable",
+    "sk_ns_capable",
+    "sockopt_capable",
+    "sockopt_ns_capable",
     "stack_trace_save",
 ];
 

@@ -170,14 +170,56 @@ impl Build {
     }
 
     pub(crate) fn executes(mut self, program: &str, gains_privileges: bool) -> Self {
-        let execution =
-            Execution { path: path(program), mount: SubjectPath::root(), count: 1, gains_privileges };
+        let execution = Execution {
+            path: path(program),
+            mount: SubjectPath::root(),
+            count: 1,
+            gains_privileges,
+            mapped: false,
+        };
+        self.profile.run.executions.push(execution);
+        self
+    }
+
+    /// A file that is mapped to be executed, or a directory that stands for many.
+    pub(crate) fn maps(mut self, file: &str) -> Self {
+        let execution = Execution {
+            path: path(file),
+            mount: SubjectPath::root(),
+            count: 1,
+            gains_privileges: false,
+            mapped: true,
+        };
         self.profile.run.executions.push(execution);
         self
     }
 
     pub(crate) fn size(mut self, at: &str, mib: u64) -> Self {
-        self.profile.run.sizes.push(DirectorySize { path: path(at), peak_bytes: mib << 20 });
+        self.profile.run.sizes.push(DirectorySize {
+            path: path(at),
+            peak_bytes: mib << 20,
+            unlinked_bytes: 0,
+        });
+        self
+    }
+
+    /// Processes of the current executable ran as that user, in the current phase.
+    pub(crate) fn user(mut self, uid: u32, gid: u32, count: u64) -> Self {
+        let executable = self.process.clone();
+        self.profile.run.users.push(UserSeen { uid, gid, executable, count, phases: vec![self.phase] });
+        self
+    }
+
+    /// The current executable bound a port.
+    pub(crate) fn port(mut self, port: u16) -> Self {
+        let executable = self.process.clone();
+        self.profile.run.ports.push(BoundPort { port, executable, phases: vec![self.phase] });
+        self
+    }
+
+    /// A load test that passed.
+    pub(crate) fn loaded(mut self) -> Self {
+        self.profile.run.load = Some(Load { command: "true".to_owned(), exit_status: Some(0) });
         self
     }
 

@@ -6,6 +6,7 @@ use reports::model::{MountFlag, MountKind, MountOption, Op};
 
 use crate::build::{Build, path};
 use crate::subjects;
+use unicode_width::UnicodeWidthStr as _;
 
 fn rendered(format: Format, build: &Build) -> String {
     render(format, &build.profile, &build.plan(), &Options::default()).unwrap()
@@ -21,7 +22,9 @@ fn snapshots() {
     ];
     for (name, build) in subjects {
         for info in reports::format::FORMATS {
-            insta::assert_snapshot!(format!("{name}-{}", info.name), rendered(info.format, &build));
+            let text = render(info.format, &build.profile, &build.plan(), &Options::default())
+                .unwrap_or_else(|error| format!("refused: {error}"));
+            insta::assert_snapshot!(format!("{name}-{}", info.name), text);
         }
     }
 }
@@ -43,11 +46,26 @@ fn colour_only_where_asked_for_and_nothing_else_drives_the_terminal() {
 
 #[test]
 fn an_incomplete_plan_says_so_in_every_format() {
-    let build = subjects::hostile();
+    let mut build = subjects::nginx();
+    build.profile.coverage = subjects::hostile().profile.coverage;
     for info in reports::format::FORMATS {
         let text = rendered(info.format, &build).to_lowercase();
         assert!(text.contains("incomplete") || text.contains("\"complete\": false"), "{}", info.name);
         assert!(!text.contains("minimal"), "{}", info.name);
+    }
+}
+
+#[test]
+fn the_text_fits_a_terminal_whatever_the_names_are() {
+    let long = format!("/{}/{}", "a".repeat(100), "漢".repeat(60));
+    let mut build = Build::new(&"image".repeat(40)).dirs(&[&long]).write(Op::Create, &format!("{long}/x"));
+    build =
+        build.required("CHOWN", &"chown".repeat(30), "chown_ok").mount("/ro", MountKind::Bind, Some("/h"));
+    for build in [subjects::nginx(), subjects::postgres(), subjects::hostile(), build] {
+        for line in rendered(Format::Text, &build).lines() {
+            assert!(line.width() <= 80, "{} columns: {line}", line.width());
+            assert_eq!(line.trim_end(), line);
+        }
     }
 }
 
@@ -248,6 +266,47 @@ proptest! {
             let target = mount.target.as_str().unwrap();
             let start = found.replace("$$", "$");
             prop_assert!(start.starts_with(target), "{} {}", found, target);
+        }
+    }
+
+    #[test]
+    fn kubernetes_and_unit_files_survive_any_name(
+        name in "/[^\0/]{1,30}", process in "\\PC{0,30}|[^\0]{0,30}", args in proptest::collection::vec("[^\0]{0,9}", 0..3),
+    ) {
+        let mut build = Build::new("img")
+            .by(&process, reports::model::Phase::Steady)
+            .dirs(&[name.as_str()])
+            .write(Op::Create, &format!("{name}/x"))
+            .required("CHOWN", &process, &process);
+        build.config().args = args;
+        let plan = build.plan();
+        let print = |format| render(format, &build.profile, &plan, &Options::default());
+        match print(Format::Kubernetes) {
+            Ok(text) => {
+                let container = &yaml(&text)["spec"]["template"]["spec"]["containers"][0];
+                for (place, mount) in plan.writable_targets().iter().enumerate() {
+                    prop_assert_eq!(&container["volumeMounts"][place]["mountPath"], mount.as_str().unwrap());
+                }
+            }
+            Err(error) => {
+                let colon = matches!(error, FormatError::MountPath { .. }) && name.contains(':');
+                prop_assert!(colon, "{}", error);
+            }
+        }
+        for format in [Format::Quadlet, Format::Systemd] {
+            let Ok(text) = print(format) else {
+                let config = build.profile.subject.config.as_ref().unwrap();
+                prop_assert!(format == Format::Quadlet && config.args.contains(&String::new()));
+                continue;
+            };
+            // Every line is a comment, a section or a setting, and none goes on in the next.
+            for line in text.lines() {
+                let key = line.split('=').next().unwrap();
+                let setting = key.len() < line.len() && key.chars().all(|c| c.is_ascii_alphanumeric());
+                prop_assert!(line.is_empty() || line.starts_with(['#', '[']) || setting, "{:?}", line);
+                prop_assert!(line.starts_with('#') || !line.ends_with('\\'), "{:?}", line);
+                prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
+            }
         }
     }
 }

@@ -1,13 +1,26 @@
 //! The pure half seen from outside: plans, formats and comparisons of hand-written profiles, and laws.
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
+mod alternatives;
 mod build;
+mod catalog;
 mod compose_tool;
+mod confidence;
+mod consumers;
 mod diff;
+mod explain;
 mod formats;
 mod laws;
+mod overrides;
 mod plan;
+mod plan_file;
+mod plan_laws;
+mod plan_rules;
+mod project;
 mod read;
+mod rules_page;
 mod scale;
 mod schema;
 mod subjects;
+mod verify;
+mod warnings;

@@ -293,6 +293,20 @@ fn tmpfs_options_follow_the_image_and_the_run() {
 }
 
 #[test]
+fn a_mapping_to_execute_takes_noexec_away_where_it_lies() {
+    let exec = |build: &Build| {
+        let plan = build.plan();
+        plan.tmpfs.iter().filter(|mount| mount.exec).map(|mount| mount.target.to_string()).collect::<Vec<_>>()
+    };
+    let build = || Build::new("x").dirs(&["/run", "/run/lib"]).writes(Op::Create, &["/run/lib/x", "/tmp/x"]);
+    assert_eq!(exec(&build().maps("/run/lib/new.so")), ["/run/lib"]);
+    assert_eq!(exec(&build().maps("/usr/lib/libc.so")), [""; 0]);
+    // A directory of the image that stands for many files may hold some that the image has not.
+    assert_eq!(exec(&build().maps("/run/lib")), ["/run/lib"]);
+    assert_eq!(exec(&build().executes("/run/lib", false)), [""; 0]);
+}
+
+#[test]
 fn a_program_of_the_image_does_not_make_its_directory_executable() {
     let plan = Build::new("x").dirs(&["/run"]).executes("/run/tool", false).write(Op::Create, "/run/x");
     assert!(plan.plan().tmpfs[0].exec);
@@ -386,6 +400,21 @@ fn a_non_root_alternative_is_offered_where_root_is_only_for_start_up() {
     assert!(kinds(raw).is_empty());
     let later = subjects::redis().by("/x", Phase::Steady).required("SETUID", "setuid", "__sys_setuid");
     assert!(kinds(later).is_empty());
+}
+
+#[test]
+fn one_capability_serves_for_reading_and_writing() {
+    let caps =
+        |build: Build| -> Vec<String> { build.plan().cap_add.into_iter().map(|added| added.cap).collect() };
+    let reads = || Build::new("x").required("DAC_READ_SEARCH", "openat", "generic_permission");
+    assert_eq!(caps(reads()), ["DAC_READ_SEARCH"]);
+    let both = || reads().required("DAC_OVERRIDE", "openat", "generic_permission");
+    assert_eq!(caps(both()), ["DAC_OVERRIDE"]);
+    // Handles go by the one alone.
+    let handles = both().required("DAC_READ_SEARCH", "open_by_handle_at", "handle_to_path");
+    assert_eq!(caps(handles), ["DAC_OVERRIDE", "DAC_READ_SEARCH"]);
+    let unknown = reads().cap("DAC_OVERRIDE", "openat", "generic_permission", Verdict::Attempted);
+    assert_eq!(caps(unknown), ["DAC_READ_SEARCH"]);
 }
 
 #[test]

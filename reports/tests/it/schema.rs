@@ -27,3 +27,13 @@ fn profile_schema_is_up_to_date() {
 fn plan_schema_is_up_to_date() {
     check("plan-v1.json", &schemars::schema_for!(reports::plan::Plan));
 }
+
+#[test]
+fn verification_schema_is_up_to_date() {
+    check("verification-v1.json", &schemars::schema_for!(reports::verify::VerificationReport));
+}
+
+#[test]
+fn project_verification_schema_is_up_to_date() {
+    check("project-verification-v1.json", &schemars::schema_for!(reports::project::ProjectReport));
+}

@@ -5,7 +5,7 @@
 //! random and is not merges two names of one directory, nothing more.
 
 /// The shape of a name: digits as `#`, random-looking parts as `*`, everything else as it is.
-pub(super) fn shape(name: &[u8]) -> Vec<u8> {
+pub(crate) fn shape(name: &[u8]) -> Vec<u8> {
     let mut shape = Vec::with_capacity(name.len());
     let mut rest = name;
     while let Some(first) = rest.first() {
@@ -32,8 +32,15 @@ pub(super) fn shape(name: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a name has generated parts.
-pub(super) fn is_generated(name: &[u8]) -> bool {
+pub(crate) fn is_generated(name: &[u8]) -> bool {
     shape(name) != name
+}
+
+/// Whether a name looks made up for one run: it has a random-looking part, or is a number.
+pub(crate) fn is_random_name(name: &[u8]) -> bool {
+    let shape = shape(name);
+    let stars = |text: &[u8]| text.iter().filter(|byte| **byte == b'*').count();
+    shape == b"#" || stars(&shape) > stars(name)
 }
 
 fn digits_replaced(part: &[u8], shape: &mut Vec<u8>) {
@@ -83,6 +90,15 @@ fn strip_uuid(text: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_names() {
+        for (name, random) in
+            [("12345", true), ("tmp.PQk2xZ9s1B", true), ("shadow2", false), ("*", false), ("app-1", false)]
+        {
+            assert_eq!(is_random_name(name.as_bytes()), random, "{name}");
+        }
+    }
 
     #[test]
     fn generated_parts_are_replaced() {

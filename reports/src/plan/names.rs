@@ -1,68 +1,10 @@
-//! The mounts that the subject already had, and the names of volumes.
+//! The names of volumes.
 //!
-//! Owns which of them can be read-only, and which image `VOLUME`s deserve a name. Never moves a mount: what the
-//! user configured stays as configured.
+//! Owns their form: names that Docker takes, the same for the same subject and target. Never looks at a profile.
 
 use std::collections::BTreeSet;
 
-use super::dto::VolumeMount;
-use super::evidence;
-use super::image::Image;
-use super::needs::takes_write_access;
-use crate::model::{Mount, MountKind, Profile, SubjectPath, Write};
-
-/// What becomes of existing mounts.
-#[derive(Debug, Default)]
-pub(super) struct Existing {
-    pub(super) volumes: Vec<VolumeMount>,
-    pub(super) read_only: Vec<SubjectPath>,
-}
-
-/// Whether the user or the image asked for the mount (rather than the runtime or the subject itself).
-fn is_configured(mount: &Mount) -> bool {
-    match mount.kind {
-        MountKind::Volume | MountKind::ImageVolume | MountKind::Bind | MountKind::Tmpfs => true,
-        MountKind::Runtime | MountKind::Other => false,
-    }
-}
-
-/// The targets that no new mount may be put on or inside of: what is there stays what it is.
-pub(super) fn taken(profile: &Profile) -> BTreeSet<&SubjectPath> {
-    profile.subject.mounts.iter().filter(|mount| is_configured(mount)).map(|mount| &mount.target).collect()
-}
-
-/// Sorts existing mounts into those that are written and those that can be read-only.
-pub(super) fn existing(profile: &Profile, image: &Image<'_>, names: &mut Names) -> Existing {
-    let mut found = Existing::default();
-    let mut mounts: Vec<&Mount> =
-        profile.subject.mounts.iter().filter(|mount| is_configured(mount)).collect();
-    mounts.sort_by(|a, b| a.target.cmp(&b.target));
-    mounts.dedup_by(|a, b| a.target == b.target);
-    for mount in mounts {
-        if mount.target.is_root() {
-            continue;
-        }
-        let writes: Vec<&Write> = profile
-            .writes
-            .iter()
-            .filter(|write| write.mount == mount.target && takes_write_access(write))
-            .collect();
-        if writes.is_empty() {
-            found.read_only.push(mount.target.clone());
-        } else if mount.kind == MountKind::ImageVolume {
-            let (evidence, evidence_more) = evidence::of_writes(&writes, &profile.run);
-            found.volumes.push(VolumeMount {
-                target: mount.target.clone(),
-                name: names.name(&mount.target),
-                seed_from_image: image.get(&mount.target).is_none() || image.has_directory(&mount.target),
-                why: format!("the image declares it a VOLUME; {}", evidence::summary(&writes)),
-                evidence,
-                evidence_more,
-            });
-        }
-    }
-    found
-}
+use crate::model::SubjectPath;
 
 /// The short name of a subject: the last part of an image reference without tag and digest, or of a command.
 pub(crate) fn short_name(subject: &str) -> &str {

@@ -111,7 +111,10 @@ impl OwnCgroup {
         let start = process_start_time(pid).unwrap_or(0);
         let path = root.join(format!("writepath-{pid}-{start}"));
         std::fs::create_dir(&path)
-            .map_err(|error| Failure::new(Kind::Host, format!("{}: {error}", path.display())))?;
+            .map_err(|error| {
+                Failure::new(Kind::Host, format!("no cgroup can be made, {}: {error}", path.display()))
+                    .hint("the cgroup hierarchy of version 2 has to be writable, as it is for root outside of containers")
+            })?;
         Ok(Self(Cgroup(path)))
     }
 }
@@ -166,23 +169,73 @@ fn remove_leftovers(root: &Path) {
     }
 }
 
+/// Which hierarchies a host has mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Version 2 alone, at this directory.
+    Unified(PathBuf),
+    /// Version 1, and version 2 beside it at this directory.
+    Hybrid(PathBuf),
+    /// Version 1 alone.
+    Legacy,
+    /// None.
+    Nothing,
+}
+
+impl Mode {
+    /// That of this host, as this process sees it.
+    pub(crate) fn of_host() -> Self {
+        Self::parse(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(mountinfo: &str) -> Self {
+        let mut version_2 = None;
+        let mut has_version_1 = false;
+        for line in mountinfo.lines() {
+            // … root mount-point options … - type source …
+            let Some((left, right)) = line.split_once(" - ") else { continue };
+            match right.split(' ').next() {
+                Some("cgroup2") if version_2.is_none() => {
+                    version_2 = left.split(' ').nth(4).map(PathBuf::from);
+                }
+                Some("cgroup") => has_version_1 = true,
+                _ => {}
+            }
+        }
+        match (version_2, has_version_1) {
+            (Some(root), false) => Self::Unified(root),
+            (Some(root), true) => Self::Hybrid(root),
+            (None, true) => Self::Legacy,
+            (None, false) => Self::Nothing,
+        }
+    }
+
+    /// The root of the default hierarchy.
+    ///
+    /// # Errors
+    /// Where it is not mounted, with the commands that mount it.
+    pub(crate) fn into_root(self) -> Result<PathBuf, Failure> {
+        const MISSING: &str = "no cgroup hierarchy of version 2 is mounted";
+        match self {
+            Self::Unified(root) | Self::Hybrid(root) => Ok(root),
+            Self::Legacy => Err(Failure::new(
+                Kind::Host,
+                format!("{MISSING}; hosts with version 1 alone are not supported, as containers cannot be told apart there"),
+            )
+            .hint("mount it beside version 1, where containers that are started later use it too: mount -o remount,rw /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified")
+            .hint("or boot with version 2 alone: add systemd.unified_cgroup_hierarchy=1 to the kernel's command line")),
+            Self::Nothing => Err(Failure::new(Kind::Host, MISSING)
+                .hint("mount it: mkdir -p /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup")),
+        }
+    }
+}
+
 /// Where the default hierarchy is mounted: `/sys/fs/cgroup` on most hosts, `/sys/fs/cgroup/unified` on hybrid ones.
 ///
 /// # Errors
 /// Where it is not.
 pub(crate) fn root() -> Result<PathBuf, Failure> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let found = mounts.lines().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        (right.split(' ').next()? == "cgroup2").then(|| left.split(' ').nth(4).map(PathBuf::from))?
-    });
-    found.ok_or_else(|| {
-        Failure::new(
-            Kind::Host,
-            "no cgroup hierarchy of version 2 is mounted; hosts with version 1 alone are not supported",
-        )
-        .hint("mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified")
-    })
+    Mode::of_host().into_root()
 }
 
 #[cfg(test)]
@@ -194,5 +247,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let failure = Cgroup::at(folder.path()).unwrap_err();
         assert!(matches!(failure.kind, Kind::Usage | Kind::Host), "{failure:?}");
+    }
+
+    #[test]
+    fn modes_are_told_by_what_is_mounted() {
+        let line = |point: &str, kind: &str| format!("30 24 0:26 / {point} rw,nosuid - {kind} none rw\n");
+        let (one, two) = (line("/sys/fs/cgroup/memory", "cgroup"), line("/sys/fs/cgroup", "cgroup2"));
+        let beside = line("/sys/fs/cgroup/unified", "cgroup2");
+        let mode = |mountinfo: &[&str]| Mode::parse(&mountinfo.concat());
+        assert_eq!(mode(&[&two]), Mode::Unified("/sys/fs/cgroup".into()));
+        assert_eq!(mode(&[&one, &beside]), Mode::Hybrid("/sys/fs/cgroup/unified".into()));
+        assert_eq!(mode(&[&one]), Mode::Legacy);
+        assert_eq!(mode(&[&line("/", "ext4")]), Mode::Nothing);
+        for mode in [Mode::Legacy, Mode::Nothing] {
+            let failure = mode.into_root().unwrap_err();
+            assert!(
+                failure.kind == Kind::Host && failure.hints[0].contains("mount -t cgroup2"),
+                "{failure:?}"
+            );
+        }
     }
 }

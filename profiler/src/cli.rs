@@ -2,7 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _},
+};
+use reports::{
+    format::{FORMATS, Format},
+    model::SubjectPath,
+    plan::{IgnoreGlob, TmpfsOverride, parse_size, parse_target},
+};
 
 use crate::{runtime::docker::Pull, sensor::Hooks, training::ready::Ready, ui::ColorChoice};
 
@@ -49,10 +57,14 @@ pub(crate) enum Command {
     Attach(AttachArgs),
     /// Profile a plain command in a cgroup of its own; needs no container runtime
     Exec(ExecArgs),
+    /// Profile every service of a Compose project, and write an override file that hardens them
+    Compose(Box<ComposeArgs>),
     /// Say what this host offers, which sensors would be used, and what is missing
     Doctor(DoctorArgs),
     /// Print the plan that a profile leads to
     Recommend(RecommendArgs),
+    /// Run the subject again under its plan and tell whether it still works
+    Verify(Box<VerifyArgs>),
     /// Print what a new profile writes, uses or needs that an old one did not
     Diff(DiffArgs),
     /// Enters a cgroup and executes a command; for `exec`.
@@ -65,6 +77,8 @@ impl Cli {
     pub(crate) fn verbosity(&self) -> u8 {
         let own = match &self.command {
             Command::Run(args) => args.verbose,
+            Command::Verify(args) => args.verbose.verbose,
+            Command::Compose(args) => args.verbose.verbose,
             Command::Exec(ExecArgs { verbose, .. })
             | Command::Attach(AttachArgs { verbose, .. })
             | Command::Doctor(DoctorArgs { verbose })
@@ -91,6 +105,14 @@ pub(crate) struct TrainingArgs {
     /// Where to write the profile; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "writepath.json")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) course: CourseArgs,
+}
+
+/// Options of the course of a run, in training and in verification.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct CourseArgs {
     /// The load test, a command for the host's shell; its exit status counts, and the run ends with it
     #[arg(long, value_name = "CMD")]
     pub(crate) load: Option<String>,
@@ -100,6 +122,9 @@ pub(crate) struct TrainingArgs {
     /// How long readiness may take
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = humantime::parse_duration)]
     pub(crate) ready_timeout: Duration,
+    /// How long the load test may take; then it is ended with all its children, which is a finding [default: as long as it likes; for verify, well above what it took in training]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) load_timeout: Option<Duration>,
     /// How long to watch once the subject is ready, for instance 30s; without it and --load the run ends when the subject exits or on Ctrl-C
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
@@ -233,6 +258,62 @@ pub(crate) struct ExecArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// Options of `compose`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "\
+Profile every service of a Compose project. The host's Compose tool resolves it and makes all containers without starting \
+them; each is followed from its first instruction, they are started in the order of depends_on, --load runs against the \
+whole project, and it is stopped and removed. One profile is written for each service, and compose.hardened.yaml, an \
+override file for all of them that says only what the project's own files do not.
+
+The run's project has a name of its own, so that its volumes are fresh ones and those of the project stay as they are.",
+    after_help = "\
+Examples:
+  writepath compose -f compose.yaml -o profiles --ready tcp:8080 --load ./smoke-test.sh
+  writepath verify profiles --ready tcp:8080 --load ./smoke-test.sh
+  docker compose -f compose.yaml -f profiles/compose.hardened.yaml up
+
+Exit status: 0 done; 1 a service or the load test failed; 2 wrong usage, or the project is invalid or up already; 3 this \
+host cannot do it; 4 a profile is incomplete."
+)]
+pub(crate) struct ComposeArgs {
+    #[command(flatten)]
+    pub(crate) verbose: Verbose,
+    /// A Compose file; give several to lay them over one another [default: as Compose finds them]
+    #[arg(short, long, value_name = "FILE", help_heading = "Project (as for docker compose)")]
+    pub(crate) file: Vec<PathBuf>,
+    /// The directory that paths in the files are relative to [default: that of the first file]
+    #[arg(long, value_name = "DIR", help_heading = "Project (as for docker compose)")]
+    pub(crate) project_directory: Option<PathBuf>,
+    /// Name of the project [default: as Compose finds it]
+    #[arg(short, long, value_name = "NAME", help_heading = "Project (as for docker compose)")]
+    pub(crate) project_name: Option<String>,
+    /// Read variables from a file
+    #[arg(long, value_name = "FILE", help_heading = "Project (as for docker compose)")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Choose a profile of the project
+    #[arg(long, value_name = "NAME", help_heading = "Project (as for docker compose)")]
+    pub(crate) profile: Vec<String>,
+    /// Profile this service only; the others run all the same
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) service: Vec<String>,
+    /// Profile the project as it is up; start-up and shutdown are not seen, and the profiles say so
+    #[arg(long)]
+    pub(crate) attach: bool,
+    /// The directory to write the profiles and compose.hardened.yaml to
+    #[arg(short, long, value_name = "DIR", default_value = "writepath")]
+    pub(crate) output: PathBuf,
+    /// Write over files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) course: CourseArgs,
+    /// Run only these services and what they depend on
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct EnterArgs {
     /// The directory of the cgroup
@@ -255,23 +336,125 @@ pub(crate) struct RecommendArgs {
     #[arg(value_name = "PROFILE")]
     pub(crate) profile: PathBuf,
     /// How to print the plan
-    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) format: PlanFormat,
-    /// Name of the service in a Compose snippet [default: from the image's name]
+    #[arg(short, long, default_value_t, value_parser = plan_format(), value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Name of the service in a Compose file, or of the Kubernetes Deployment and its container [default: from the image's
+    /// name]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
+    /// Explain one thing instead of printing the plan, from the plan back to system calls, or why it is not in the plan: a
+    /// path, a capability, no-new-privileges, or an alternative's name
+    #[arg(long, value_name = "TARGET|CAP", conflicts_with_all = ["format", "service"])]
+    pub(crate) explain: Option<String>,
+    /// Print the plan under one of its alternatives, for instance non-root
+    #[arg(long, value_name = "NAME")]
+    pub(crate) alternative: Option<String>,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
+}
+
+/// What the user says about a plan; `writepath.toml` holds the same words.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Your word before the evidence's (also in writepath.toml)")]
+pub(crate) struct OverrideArgs {
+    /// Make PATH a tmpfs; options as for docker run: size=SIZE, mode=OCTAL, uid=N, gid=N, exec, suid, dev
+    #[arg(long, value_name = "PATH[:OPTIONS]")]
+    pub(crate) tmpfs: Vec<TmpfsOverride>,
+    /// Make PATH a named volume
+    #[arg(long, value_name = "PATH", value_parser = parse_target)]
+    pub(crate) volume: Vec<SubjectPath>,
+    /// Leave operations on matching paths, and below them, out of the plan; `*` stays within a directory, `**` does not
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) ignore: Vec<IgnoreGlob>,
+    /// No tmpfs larger than SIZE, for instance 512m; what needs more becomes a volume
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_tmpfs: Option<u64>,
+    /// File to read such options from [default: writepath.toml in the current directory, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// The formats of a plan: their names and what each is, as the table of `reports` has them.
+fn plan_format() -> impl clap::builder::TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(FORMATS.iter().map(|info| PossibleValue::new(info.name).help(info.about)))
+        .try_map(|name| name.parse::<Format>())
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "\
+Run the subject again under its plan, with the sensors attached and the same load, and tell whether it behaves as in \
+training: same readiness and exit status, the load test passes, and nothing fails that succeeded in training. Each \
+new failure is shown with the change of the plan that mends it.
+
+The container has a name of its own, volumes of the plan are fresh ones that are filled from the image and removed \
+afterwards, and what the user mounted is mounted as in training. Commands that a profile records are never run: give \
+--load and --ready again.",
+    after_help = "\
+Examples:
+  writepath verify app.json --ready tcp:8080 --load 'ab -n 1000 http://127.0.0.1:8080/'
+  writepath verify app.json --load ./smoke-test.sh --fix -o app.plan.json
+  writepath verify app.json --load ./smoke-test.sh --minimize -o app.plan.json
+  writepath verify app.json --load ./smoke-test.sh --plan app.plan.json --format junit > verify.xml
+
+Exit status: 0 the plan holds; 1 it does not, or results differ between runs; 2 wrong usage, or the image has changed; \
+3 this host cannot do it; 4 not everything was seen, so that it cannot be told."
+)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) verbose: Verbose,
+    /// The profile of the training run; `-` is standard input; a directory that `compose` wrote is verified as a project
+    #[arg(value_name = "PROFILE")]
+    pub(crate) profile: PathBuf,
+    /// The plan to verify [default: the one that the profile leads to]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tmpfs", "volume", "ignore", "max_tmpfs", "config"])]
+    pub(crate) plan: Option<PathBuf>,
+    /// Verify the plan's alternative of this kind, for instance non-root
+    #[arg(long, value_name = "KIND")]
+    pub(crate) alternative: Option<String>,
+    /// Change the plan as failures ask for and run again, until it holds
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Take away one part of the plan at a time, root included where the plan has an alternative, and leave out what the
+    /// subject lives without
+    #[arg(long)]
+    pub(crate) minimize: bool,
+    /// With --minimize: do not try the plan's alternative without root
+    #[arg(long, requires = "minimize")]
+    pub(crate) keep_user: bool,
+    /// The most runs of --fix
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_runs: u32,
+    /// Runs under each plan; where they differ the result is flaky, and not decided
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+    /// Also try a plan with everything taken away, and warn where even that passes
+    #[arg(long)]
+    pub(crate) check_load: bool,
+    /// Go on although the image is not the one of the training run
+    #[arg(long)]
+    pub(crate) allow_changed_image: bool,
+    /// Where to write the plan as it is in the end; `-` is standard output [default: writepath.plan.json, with --fix and --minimize]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: VerifyFormat,
+    #[command(flatten)]
+    pub(crate) course: CourseArgs,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum PlanFormat {
+pub(crate) enum VerifyFormat {
     /// For people
     Text,
-    /// A Compose override file
-    Compose,
-    /// A `docker run` command line
-    Docker,
-    /// For programs; the schema is writepath.plan/v1
+    /// For programs; the schema is writepath.verification/v1
     Json,
+    /// JUnit XML, for continuous integration
+    Junit,
 }
 
 #[derive(Debug, Args)]
@@ -331,6 +514,6 @@ mod tests {
         let Command::Run(run) = cli.command else { panic!("run") };
         assert_eq!(run.container.volume, ["a:/b"]);
         assert_eq!(run.image_and_args, ["nginx", "-v", "--load", "x"]);
-        assert!(run.training.load.is_none());
+        assert!(run.training.course.load.is_none());
     }
 }

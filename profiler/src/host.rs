@@ -28,9 +28,53 @@ pub(crate) fn process_start_time(pid: u32) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// Whether the kernel may preempt a task that is in it. Where that cannot be told it may.
+///
+/// `uname -v` names the preemption model that it was built with; with `PREEMPT_DYNAMIC` the model is chosen when it boots,
+/// and debugfs, where it is mounted, tells (Linux kernel/sched/debug.c, `sched_dynamic_show`).
+pub(crate) fn is_preemptible() -> bool {
+    let chosen = std::fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
+    preempts(&rustix::system::uname().version().to_string_lossy(), &chosen)
+}
+
+fn preempts(version: &str, chosen: &str) -> bool {
+    version.contains("PREEMPT") && !chosen.contains("(none)") && !chosen.contains("(voluntary)")
+}
+
 /// Whether this process may load BPF programs: it is root in the eyes of the kernel.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// What loading the programs and looking into other processes' roots takes, by number (include/uapi/linux/capability.h)
+/// and name.
+const NEEDED: [(u32, &str); 3] = [(19, "SYS_PTRACE"), (38, "PERFMON"), (39, "BPF")];
+/// SYS_ADMIN, which holds the last two.
+const SYS_ADMIN: u32 = 21;
+
+/// Capabilities that this process lacks, as root in a container does.
+pub(crate) fn lacking_capabilities() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    lacking(&status)
+}
+
+fn lacking(status: &str) -> Vec<&'static str> {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    let has = |number: u32| effective >> number & 1 == 1;
+    let lacks = |number: u32| !(has(number) || (number >= 38 && has(SYS_ADMIN)));
+    NEEDED.iter().filter(|(number, _)| lacks(*number)).map(|(_, name)| *name).collect()
+}
+
+/// The mode of the kernel's lockdown, `none` where it has none or does not say.
+pub(crate) fn lockdown() -> String {
+    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    lockdown_of(&text).unwrap_or("none").to_owned()
+}
+
+/// The mode in brackets: `none [integrity] confidentiality`.
+fn lockdown_of(text: &str) -> Option<&str> {
+    Some(text.split_once('[')?.1.split_once(']')?.0)
 }
 
 #[cfg(test)]
@@ -41,5 +85,28 @@ mod tests {
     fn processes_are_told_apart() {
         assert!(process_start_time(std::process::id()).is_some());
         assert_eq!(process_start_time(u32::MAX), None);
+    }
+
+    #[test]
+    fn preemption_is_told_from_the_build_and_the_choice() {
+        assert!(!preempts("#1 SMP Debian 5.10.223-1", ""));
+        assert!(preempts("#1 SMP PREEMPT_DYNAMIC Debian 6.12", ""));
+        assert!(preempts("#1 SMP PREEMPT_DYNAMIC", "none voluntary (full) lazy\n"));
+        assert!(!preempts("#1 SMP PREEMPT_DYNAMIC", "none (voluntary) full\n"));
+    }
+
+    #[test]
+    fn lacking_capabilities_are_named() {
+        assert_eq!(lacking("Name:\tx\nCapEff:\t000001ffffffffff\n"), Vec::<&str>::new());
+        // Docker's default set.
+        assert_eq!(lacking("CapEff:\t00000000a80425fb\n"), ["SYS_PTRACE", "PERFMON", "BPF"]);
+        // SYS_ADMIN and SYS_PTRACE.
+        assert_eq!(lacking("CapEff:\t0000000000280000\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn lockdown_is_the_mode_in_brackets() {
+        assert_eq!(lockdown_of("none [integrity] confidentiality\n"), Some("integrity"));
+        assert_eq!(lockdown_of(""), None);
     }
 }

@@ -6,6 +6,7 @@ mod cgroup;
 mod cli;
 mod collect;
 mod commands;
+mod compose;
 mod failure;
 mod host;
 mod interrupt;
@@ -14,6 +15,7 @@ mod runtime;
 mod sensor;
 mod training;
 mod ui;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -39,9 +41,11 @@ fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
     match command {
         Command::Run(args) => runtime()?.block_on(commands::run::run(*args, ui)),
         Command::Attach(args) => runtime()?.block_on(commands::attach::run(args, ui)),
+        Command::Compose(args) => runtime()?.block_on(commands::compose::run(*args, ui)),
         Command::Exec(args) => runtime()?.block_on(commands::exec::run(args, ui)),
         Command::Doctor(_) => runtime()?.block_on(commands::doctor::run()),
         Command::Recommend(args) => commands::recommend::run(&args, ui),
+        Command::Verify(args) => runtime()?.block_on(commands::verify::run(*args, ui)),
         Command::Diff(args) => commands::diff::run(&args, ui),
         Command::Enter(args) => Err(commands::exec::enter(&args)),
     }

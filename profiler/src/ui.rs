@@ -1,7 +1,11 @@
 //! What people see while a command works, on standard error: messages and one live line. The only module that draws
 //! progress.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    fmt::Display,
+    io::{IsTerminal, Write},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reports::{model::Phase, text::printable};
@@ -20,10 +24,17 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
+/// A line on standard error. Where nobody reads it any more the work goes on: what was made has to be removed.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Settings that hold for every command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     quiet: bool,
+    /// Whether a line of trials is shown, and runs have none of their own.
+    in_trials: bool,
     verbose: u8,
     color: ColorChoice,
 }
@@ -31,7 +42,7 @@ pub(crate) struct Ui {
 impl Ui {
     /// From the command line.
     pub(crate) fn new(quiet: bool, verbose: u8, color: ColorChoice) -> Self {
-        Self { quiet, verbose, color }
+        Self { quiet, in_trials: false, verbose, color }
     }
 
     fn color_on(self, is_terminal: bool) -> bool {
@@ -60,42 +71,94 @@ impl Ui {
     /// What is being done.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", printable(text));
+            say(printable(text));
         }
     }
 
     /// What is of interest to those who asked for more.
     pub(crate) fn detail(self, text: &str) {
         if self.verbose > 0 && !self.quiet {
-            eprintln!("{}", printable(text));
+            say(printable(text));
         }
     }
 
     /// What the user should know although the command goes on.
     pub(crate) fn warn(self, text: &str) {
-        eprintln!("{} {}", self.paint("33;1", "warning:"), printable(text));
+        say(format_args!("{} {}", self.paint("33;1", "warning:"), printable(text)));
     }
 
     /// What ended the command.
     pub(crate) fn fail(self, failure: &Failure) {
         // A message may have several lines, for instance the last ones that the subject printed.
         let lines: Vec<_> = failure.message.lines().map(printable).collect();
-        eprintln!("{} {}", self.paint("31;1", "error:"), lines.join("\n  "));
+        say(format_args!("{} {}", self.paint("31;1", "error:"), lines.join("\n  ")));
         for hint in &failure.hints {
-            eprintln!("{} {}", self.paint("36;1", "hint:"), printable(hint));
+            say(format_args!("{} {}", self.paint("36;1", "hint:"), printable(hint)));
         }
     }
 
     /// A live line; it is drawn on a terminal only.
     pub(crate) fn live_line(self) -> LiveLine {
         let bar = ProgressBar::new_spinner();
-        let hidden = self.quiet || !std::io::stderr().is_terminal();
+        let hidden = self.quiet || self.in_trials || !std::io::stderr().is_terminal();
         bar.set_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:.bold} {elapsed_precise}  {msg}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
         LiveLine { bar, ui: self }
+    }
+}
+
+impl Ui {
+    /// A line for a sequence of runs; it is drawn on a terminal only.
+    pub(crate) fn trials_line(self) -> TrialsLine {
+        let bar = ProgressBar::new(0);
+        let hidden = self.quiet || !std::io::stderr().is_terminal();
+        bar.set_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:20} {msg} {elapsed_precise}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        TrialsLine { bar, ui: self }
+    }
+
+    /// For what runs while a line of trials is shown.
+    pub(crate) fn in_trials(self) -> Self {
+        Self { in_trials: true, ..self }
+    }
+}
+
+/// A line that shows how a sequence of runs goes on. It vanishes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TrialsLine {
+    bar: ProgressBar,
+    ui: Ui,
+}
+
+impl TrialsLine {
+    /// Shows the next run; on anything but a terminal as a line of its own. `left` is how long the rest may take.
+    pub(crate) fn trial(&self, number: u64, of: u64, what: &str, left: Option<Duration>) {
+        let left = left
+            .map(|left| {
+                let seconds = Duration::from_secs(left.as_secs_f64().ceil() as u64);
+                format!(" (about {} left)", humantime::format_duration(seconds))
+            })
+            .unwrap_or_default();
+        self.bar.set_length(of);
+        // As many as are done.
+        self.bar.set_position(number.saturating_sub(1));
+        let text = format!("run {number} of {of}: {what}{left}");
+        self.bar.set_message(printable(&text));
+        if self.bar.is_hidden() {
+            self.ui.note(&text);
+        }
+    }
+}
+
+impl Drop for TrialsLine {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 
@@ -126,7 +189,7 @@ impl LiveLine {
             Phase::Shutdown => "shutdown",
         };
         self.bar.set_prefix(name);
-        if self.bar.is_hidden() {
+        if self.bar.is_hidden() && !self.ui.in_trials {
             self.ui.note(&format!("{name}: {what}"));
         }
     }

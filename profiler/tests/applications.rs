@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{
-    CLIENTS, Container, Profiles, can_run, docker_line, eventually, free_port, plan, read, set, strings,
-    text, without, writepath_status,
+    CLIENTS, Container, Profiles, can_run, docker_line, eventually, free_port, keep, plan, read, set,
+    slowness, strings, text, without, writepath_status,
 };
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ struct Application {
     ready: fn(u16) -> String,
     /// What its log says once it serves.
     serving: &'static str,
-    /// Shell script for the image of clients, with `$PORT`; fails when a request does.
+    /// Shell script for the image of clients, with `$PORT` and `$SLOWNESS`; fails when a request does.
     load: &'static str,
 }
 
@@ -44,13 +44,13 @@ const NGINX: Application = Application {
     load: r#"set -eu
         url=http://127.0.0.1:$PORT
         try() {
-            ab -q -r -s 5 "$@" > /tmp/report
+            ab -q -r -s $((5 * SLOWNESS)) "$@" > /tmp/report
             grep -q '^Failed requests: *0$' /tmp/report
             ! grep '^Non-2xx' /tmp/report
         }
-        try -n 3000 -c 8 $url/
-        try -n 100 -c 4 -T application/octet-stream -p /usr/bin/redis-cli $url/upload
-        try -n 100 -c 4 $url/download"#,
+        try -n $((3000 / SLOWNESS)) -c 8 $url/
+        try -n $((100 / SLOWNESS)) -c 4 -T application/octet-stream -p /usr/bin/redis-cli $url/upload
+        try -n $((40 / SLOWNESS)) -c $((20 / SLOWNESS)) $url/download"#,
 };
 
 const POSTGRES: Application = Application {
@@ -62,8 +62,8 @@ const POSTGRES: Application = Application {
     load: r#"set -eu
         server="-h 127.0.0.1 -p $PORT -U postgres"
         tries=0
-        until pg_isready -q $server; do tries=$((tries + 1)); [ $tries -lt 100 ]; sleep 0.1; done
-        pgbench -q -i -s 2 $server app
+        until pg_isready -q $server; do tries=$((tries + 1)); [ $tries -lt $((100 * SLOWNESS)) ]; sleep 0.1; done
+        pgbench -q -i -s $((SLOWNESS > 1 ? 1 : 2)) $server app
         pgbench -n -c 4 -T 4 $server app"#,
 };
 
@@ -73,7 +73,7 @@ const REDIS: Application = Application {
     ready: |_| "log:Ready to accept connections".to_owned(),
     serving: "Ready to accept connections",
     load: r#"set -eu
-        redis-benchmark -p $PORT -q -n 30000 -t set,lpush,incr
+        redis-benchmark -p $PORT -q -n $((30000 / SLOWNESS)) -t set,lpush,incr
         redis-cli -p $PORT bgsave
         redis-cli -p $PORT bgrewriteaof
         until [ "$(redis-cli -p $PORT info persistence | grep -cE '^(rdb_bgsave|aof_rewrite)_(in_progress|scheduled):1')" = 0 ]
@@ -89,21 +89,39 @@ impl Application {
 
     /// The load as one line for the host's shell.
     fn load_on(&self, port: u16) -> String {
-        let port = format!("PORT={port}");
+        let slowness = slowness();
+        let (port, limit) = (format!("PORT={port}"), (60 * slowness).to_string());
+        let slowness = format!("SLOWNESS={slowness}");
         // Bounded, whatever the clients wait for.
-        let script = ["timeout", "60", "sh", "-c", self.load];
-        let docker = ["docker", "run", "--rm", "--network", "host", "--env", &port, CLIENTS];
+        let script = ["timeout", &limit, "sh", "-c", self.load];
+        let docker =
+            ["docker", "run", "--rm", "--network", "host", "--env", &port, "--env", &slowness, CLIENTS];
         shlex::try_join(docker.into_iter().chain(script)).expect("no NUL in a constant")
     }
 
     /// Profiles one run under load.
     fn train(&self, profile: &Path, port: u16) {
-        let (publish, ready, load) = (self.publish(port), (self.ready)(port), self.load_on(port));
+        let publish = self.publish(port);
         let profile = profile.to_str().expect("the temporary directory has a plain name");
-        writepath_status(
-            0,
-            ["run", "-o", profile, "-p", &publish, "--ready", &ready, "--load", &load, self.image],
-        );
+        let mut arguments = ["run", "-o", profile, "-p", &publish].map(str::to_owned).to_vec();
+        arguments.extend(self.course(port));
+        arguments.push(self.image.to_owned());
+        writepath_status(0, arguments);
+    }
+
+    /// The options that say how a run goes.
+    fn course(&self, port: u16) -> [String; 8] {
+        let seconds = |count: u32| format!("{}s", count * slowness());
+        [
+            ("--ready", (self.ready)(port)),
+            ("--ready-timeout", seconds(120)),
+            ("--load", self.load_on(port)),
+            ("--stop-timeout", seconds(20)),
+        ]
+        .map(|(name, value)| [name.to_owned(), value])
+        .concat()
+        .try_into()
+        .expect("four options")
     }
 
     /// Runs the application as the command line says, under the same load, to its ordinary end.
@@ -137,7 +155,7 @@ struct Trained {
     plan: Value,
     line: Vec<String>,
     port: u16,
-    _profiles: Profiles,
+    profiles: Profiles,
 }
 
 /// Profiles the application twice, compares the two runs, and proves the plan by running under it.
@@ -157,6 +175,7 @@ fn proven(application: &'static Application) -> Option<Trained> {
     println!("two runs compared: {new}");
 
     let plan = plan(&paths[0]);
+    keep(application.image.rsplit('/').next().expect("a name"), &plan);
     let line = docker_line(&paths[0]);
     println!("{}", line.join(" "));
     assert_eq!(plan["schema"], "writepath.plan/v1");
@@ -169,7 +188,10 @@ fn proven(application: &'static Application) -> Option<Trained> {
         assert!(!capabilities.contains(never), "{never} is never needed here: {plan}");
     }
     application.check(&line, port).unwrap_or_else(|why| panic!("under its plan {line:?}: {why}"));
-    Some(Trained { application, plan, line, port, _profiles: profiles })
+    let trained = Trained { application, plan, line, port, profiles };
+    let report = trained.verify(&[]);
+    assert_eq!((&report["verdict"], &report["runs"]), (&"holds".into(), &1.into()), "{report}");
+    Some(trained)
 }
 
 impl Trained {
@@ -199,6 +221,15 @@ impl Trained {
         });
     }
 
+    /// The subject starts as another user than root, and needs no capability at all.
+    fn holds_without_root(&self) {
+        let report = self.verify(&["--alternative", "non-root"]);
+        assert_eq!(report["verdict"], "holds", "{report}");
+        let plan = &report["plan"];
+        assert!(plan["user"].as_str().is_some_and(|user| !user.starts_with("0:")), "{plan}");
+        assert_eq!(plan["cap_add"], serde_json::json!([]), "{plan}");
+    }
+
     /// Negative controls: nothing of the plan can be spared, but for its volumes. Those that the image declares come
     /// back as anonymous ones where the plan's are left out.
     fn needs_every_tmpfs_and_capability(&self) {
@@ -208,6 +239,34 @@ impl Trained {
         for capability in self.capabilities() {
             self.needs_capability(&capability);
         }
+    }
+
+    /// The result of `verify`, which must hold.
+    fn verify(&self, options: &[&str]) -> Value {
+        let profile = self.profiles.path("first.json");
+        let profile = profile.to_str().expect("the temporary directory has a plain name");
+        let amended = self.profiles.path("plan.json");
+        let amended = amended.to_str().expect("the temporary directory has a plain name");
+        let mut arguments =
+            ["verify", profile, "--format", "json", "-o", amended].map(str::to_owned).to_vec();
+        arguments.extend(self.application.course(self.port));
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        let report = writepath_status(0, arguments);
+        serde_json::from_str(&report).expect("the report is JSON")
+    }
+
+    /// Ablation by the program itself, with the user as it is (`holds_without_root` tries the other), finds these mounts
+    /// optional, and all else of the plan necessary.
+    fn spares(&self, optional: &[&str]) {
+        // Where everything is slow it was done by hand above.
+        if slowness() > 1 {
+            return;
+        }
+        let report = self.verify(&["--minimize", "--keep-user"]);
+        println!("minimized: {}; {}", report["necessary"], report["optional"]);
+        assert_eq!(report["flaky"], serde_json::json!([]), "{report}");
+        let found = strings(&report, "optional", "target");
+        assert!(found.iter().eq(optional), "{report}");
     }
 
     fn needs_capability(&self, capability: &str) {
@@ -225,7 +284,7 @@ fn assert_complete(profile: &Path) {
 /// entrypoint touches the site's configuration. In training that succeeds, so the plan keeps it writable, as a volume
 /// that is filled from the image, because a tmpfs would hide the configuration. That the entrypoint would tolerate a
 /// failure cannot be seen in a run in which there is none. NET_BIND_SERVICE is not needed on a private network, where
-/// the runtime opens all ports to everybody.
+/// the runtime opens all ports to everybody. Ablation shows that the place more is not needed.
 #[test]
 fn nginx() {
     let Some(trained) = proven(&NGINX) else { return };
@@ -234,6 +293,8 @@ fn nginx() {
     assert_eq!(trained.plan["volumes"][0]["seed_from_image"], true, "{}", trained.plan);
     assert_eq!(trained.capabilities(), set(["CHOWN", "SETGID", "SETUID"]), "{}", trained.plan);
     trained.needs_every_tmpfs_and_capability();
+    trained.holds_without_root();
+    trained.spares(&["/etc/nginx/conf.d"]);
 }
 
 /// Known: the data volume, `/run/postgresql`, `/tmp`, and CHOWN, DAC_OVERRIDE or DAC_READ_SEARCH, FOWNER, SETGID and
@@ -251,6 +312,8 @@ fn postgres() {
     assert!(reads.contains(&true), "root looks into another user's directory: {}", trained.plan);
     assert_eq!(capabilities, set(["FOWNER", "SETGID", "SETUID"]), "{}", trained.plan);
     trained.needs_every_tmpfs_and_capability();
+    trained.holds_without_root();
+    trained.spares(&[]);
 }
 
 /// Known: the data volume, CHOWN, SETGID and SETUID; and so it comes out.
@@ -261,4 +324,6 @@ fn redis() {
     assert_eq!(trained.volumes(), set(["/data"]), "{}", trained.plan);
     assert_eq!(trained.capabilities(), set(["CHOWN", "SETGID", "SETUID"]), "{}", trained.plan);
     trained.needs_every_tmpfs_and_capability();
+    trained.holds_without_root();
+    trained.spares(&[]);
 }

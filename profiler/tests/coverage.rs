@@ -46,6 +46,11 @@ fn many_names() -> Vec<String> {
     paths
 }
 
+fn plant(counts: &[u32]) -> Vec<String> {
+    let words = ["plant", "/tmp"].map(str::to_owned);
+    words.into_iter().chain(counts.iter().map(u32::to_string)).collect()
+}
+
 #[test]
 fn a_full_table_is_a_gap() {
     if !can_run(&[SUBJECT]) {
@@ -53,13 +58,38 @@ fn a_full_table_is_a_gap() {
     }
     let profiles = Profiles::new();
     let path = profiles.path("p.json");
-    let (status, message) = run(&path, &["--table-size", "1024"], &many_names());
+    // Too many directories that each stand for another tree.
+    let subject = plant(&[20, 20, 2]);
+    let (status, message) = run(&path, &["--table-size", "1024"], &subject);
     assert_eq!(status, Some(4), "{message}");
     names_gap(&path, "write-table-full");
     // With room there is no gap.
-    let (status, message) = run(&path, &[], &many_names());
+    let (status, message) = run(&path, &[], &subject);
     assert_eq!(status, Some(0), "{message}");
-    assert_eq!(read(&path)["writes"].as_array().map(Vec::len), Some(40 * 61));
+    assert_eq!(read(&path)["writes"].as_array().map(Vec::len), Some(20 + 400 + 800 + 800));
+}
+
+#[test]
+fn many_directories_are_counted_without_a_loss() {
+    if !can_run(&[SUBJECT]) {
+        return;
+    }
+    let profiles = Profiles::new();
+    let path = profiles.path("p.json");
+    let (status, message) = run(&path, &["--table-size", "1024"], &plant(&[4, 300]));
+    assert_eq!(status, Some(0), "{message}");
+    let profile = read(&path);
+    let writes = profile["writes"].as_array().expect("a list");
+    for (op, expected) in [("mkdir", 4 + 1200), ("create", 1200)] {
+        let of_op = || writes.iter().filter(|write| write["op"] == op);
+        assert_eq!(of_op().filter_map(|write| write["count"].as_u64()).sum::<u64>(), expected, "{op}");
+        assert!(of_op().count() < 400, "{op}: {}", of_op().count());
+        assert!(of_op().any(|write| write["path"] == "/tmp/0" && write["collapsed"] == true), "{op}");
+        assert!(of_op().all(|write| write["path"].as_str().is_some_and(|path| path.starts_with("/tmp"))));
+    }
+    let plan = writepath(["recommend", "--format", "json", &path.to_string_lossy()]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("a plan");
+    assert_eq!(plan["tmpfs"][0]["target"], "/tmp", "{plan}");
 }
 
 #[test]

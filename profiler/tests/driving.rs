@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{
-    Profiles, SUBJECT, can_run, docker, docker_ok, eventually, plan, read, signal, text, unique_name,
-    writepath,
+    CLIENTS, Profiles, SUBJECT, can_run, docker, docker_ok, eventually, plan, read, signal, strings, text,
+    unique_name, writepath, writepath_status,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -328,4 +328,48 @@ fn a_plain_command_is_profiled_without_a_runtime() {
     for operation in [format!("mkdir {}", folder.display()), format!("create {}/file", folder.display())] {
         assert!(seen.contains(&operation), "{operation} is not among {seen:?}");
     }
+}
+
+/// A file that nobody can see any more takes room as long as it is open, and a tmpfs must have that.
+#[test]
+fn the_size_of_a_tmpfs_has_room_for_files_without_a_name() {
+    const MIB: u64 = 1 << 20;
+    if !can_run(&[CLIENTS]) {
+        return;
+    }
+    let profiles = Profiles::new();
+    let path = profiles.path("p.json");
+    let script = "trap 'exit 0' TERM; exec 3>/tmp/large; rm /tmp/large; head -c 48M /dev/zero >&3; echo written; \
+                  sleep 1000 & wait";
+    let output = path.to_string_lossy();
+    let options = ["run", "-o", &output, "--ready", "log:written", "--load", "true"];
+    writepath_status(0, options.into_iter().chain(["--entrypoint", "sh", CLIENTS, "-c", script]));
+    let profile = read(&path);
+    let sizes = profile["run"]["sizes"].as_array().expect("a list");
+    let peak = sizes.iter().find(|size| size["path"] == "/tmp").and_then(|size| size["peak_bytes"].as_u64());
+    assert!(peak >= Some(48 * MIB), "{sizes:?}");
+    // Twice, and twice again, because such files are seldom seen when they are largest.
+    assert_eq!(plan(&path)["tmpfs"][0]["size"], 256 * MIB);
+}
+
+/// Of many files only some are known by name; all of them take room.
+#[test]
+fn the_size_of_a_tmpfs_has_room_for_files_whose_names_are_not_kept() {
+    const MIB: u64 = 1 << 20;
+    if !can_run(&[CLIENTS]) {
+        return;
+    }
+    let profiles = Profiles::new();
+    let path = profiles.path("p.json");
+    let script = "trap 'exit 0' TERM; for n in $(seq 300); do head -c 128K /dev/zero >/tmp/$n; done; echo written; \
+                  sleep 1000 & wait";
+    let output = path.to_string_lossy();
+    let options = ["run", "-o", &output, "--ready", "log:written", "--load", "true"];
+    writepath_status(0, options.into_iter().chain(["--entrypoint", "sh", CLIENTS, "-c", script]));
+    let profile = read(&path);
+    assert!(strings(&profile, "writes", "path").len() < 300);
+    let sizes = profile["run"]["sizes"].as_array().expect("a list");
+    let peak = sizes.iter().find(|size| size["path"] == "/tmp").and_then(|size| size["peak_bytes"].as_u64());
+    assert!(peak >= Some(300 * MIB / 8), "{sizes:?}");
+    assert_eq!(plan(&path)["tmpfs"][0]["size"], 128 * MIB);
 }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use profiler_ebpf::{
     call::op,
-    record::{CapKey, Count, NO_STACK, WriteKey, check, scope},
+    record::{CapKey, CheckCount, Count, NO_STACK, WriteKey, check, outcome, scope},
 };
 use reports::{
     capability,
     model::{
-        Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, SubjectPath, Verdict, Write,
+        BoundPort, Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, SubjectPath,
+        UserSeen, Verdict, Write,
     },
-    verdict::{self, CheckFacts},
+    verdict::{self, CheckFacts, Outcome},
 };
 
 use super::{Collected, Operation};
@@ -28,6 +29,10 @@ pub(crate) struct Facts {
     pub(crate) executions: Vec<Execution>,
     /// Peaks of what was written.
     pub(crate) sizes: Vec<DirectorySize>,
+    /// Who the subject's processes ran as.
+    pub(crate) users: Vec<UserSeen>,
+    /// Ports below 1024 that were bound, by number.
+    pub(crate) ports: Vec<BoundPort>,
     /// What was lost or not seen.
     pub(crate) gaps: Vec<Gap>,
     /// Whether any program of the subject was seen to be executed.
@@ -50,12 +55,17 @@ impl Clock {
     }
 }
 
+/// The directory so many levels above a path; no higher than the root.
+fn above(path: &SubjectPath, levels: usize) -> SubjectPath {
+    path.ancestors().nth(levels).unwrap_or_else(SubjectPath::root)
+}
+
 fn phases_of(bits: u32) -> BTreeSet<Phase> {
     PHASE_BITS.iter().filter(|(_, bit)| bits & bit != 0).map(|(phase, _)| *phase).collect()
 }
 
 /// The operation that a code of the ABI stands for.
-fn op_of(code: u8) -> Option<Op> {
+pub(super) fn op_of(code: u8) -> Option<Op> {
     Some(match code {
         op::OPEN => Op::Open,
         op::CREATE => Op::Create,
@@ -80,14 +90,22 @@ fn op_of(code: u8) -> Option<Op> {
 }
 
 impl Collected {
-    /// Puts the facts together. `start_ns` is when the run began (`CLOCK_MONOTONIC`).
+    /// Puts the facts together that are of the subject of this number. `start_ns` is when the run began
+    /// (`CLOCK_MONOTONIC`).
     ///
     /// # Errors
     /// Where the kernel's counters cannot be read.
-    pub(crate) fn into_facts(self, programs: &Programs, start_ns: u64) -> Result<Facts, SensorError> {
+    pub(crate) fn into_facts(
+        self,
+        slot: u32,
+        programs: &Programs,
+        start_ns: u64,
+    ) -> Result<Facts, SensorError> {
         let clock = Clock { start_ns };
-        let counts = programs.writes()?;
-        let checks = programs.capabilities()?;
+        let mut counts = programs.writes()?;
+        counts.retain(|key, _| key.slot == slot);
+        let mut checks = programs.capabilities()?;
+        checks.retain(|key, _| key.slot == slot);
         let mut gaps: Vec<Gap> = programs
             .losses()?
             .into_iter()
@@ -100,11 +118,14 @@ impl Collected {
                 count: self.unusable,
             });
         }
+        let directories = self.directories();
         Ok(Facts {
-            writes: self.writes(&counts, clock),
+            writes: self.writes(&counts, &directories, clock),
             capabilities: self.capabilities(&checks, &counts, programs, clock),
-            executions: self.executions(&counts),
+            executions: self.executions(&counts, &directories),
             sizes: self.sizes.report(),
+            users: self.users.report(),
+            ports: self.ports(&counts),
             gaps,
             subject_seen: !self.executables.is_empty(),
         })
@@ -114,33 +135,35 @@ impl Collected {
         self.executables.get(&exe).map_or_else(|| "unknown".to_owned(), SubjectPath::escaped)
     }
 
-    fn writes(&self, counts: &HashMap<WriteKey, Count>, clock: Clock) -> Vec<Write> {
+    fn writes(
+        &self,
+        counts: &HashMap<WriteKey, Count>,
+        directories: &HashMap<WriteKey, &Operation>,
+        clock: Clock,
+    ) -> Vec<Write> {
         // Sorted by what it is; the same thing may have several keys (executables, forms of the call).
         let mut merged: BTreeMap<(SubjectPath, Option<SubjectPath>, Op, u32, bool), Write> = BTreeMap::new();
-        let directories = self.directories();
+        let syncs: HashMap<u64, &Count> = counts
+            .iter()
+            .filter(|(key, _)| key.op == op::MSYNC && key.scope == scope::NAME)
+            .map(|(key, count)| (key.exe, count))
+            .collect();
         for (key, count) in counts {
-            let Some(op) = op_of(key.op) else { continue };
-            let collapsed = key.scope == scope::DIRECTORY;
-            let found = if collapsed {
-                if count.count == 0 {
-                    continue;
-                }
-                directories.get(key).copied()
-            } else {
-                self.operations.get(key)
+            let (op, count) = match key.op {
+                // What is mapped lasts if its program says so, which it does without naming what.
+                op::MAP_SHARED => match syncs.get(&key.exe) {
+                    Some(&synced) if key.scope == scope::NAME || count.count != 0 => (Op::Sync, synced),
+                    _ => continue,
+                },
+                code => match op_of(code) {
+                    Some(op) => (op, count),
+                    None => continue,
+                },
             };
-            // Without a first sight its record was lost, which is counted as such.
-            let Some(operation) = found else { continue };
-            let mut path = operation.path.clone();
-            let mut from = operation.from.clone();
-            if collapsed && op != Op::Tmpfile {
-                path = path.parent().unwrap_or(path);
-                from = from.map(|from| from.parent().unwrap_or(from));
-            }
-            if op == Op::Tmpfile && !collapsed && key.errno == 0 {
-                // The object has no name that counts: what was asked for is its directory.
-                path = path.parent().unwrap_or(path);
-            }
+            let Some((operation, levels)) = self.counted(key, count, directories) else { continue };
+            let path = above(&operation.path, levels);
+            let from = operation.from.as_ref().map(|from| above(from, levels));
+            let collapsed = levels != 0;
             let (first_ms, last_ms) = (clock.ms(count.first_ns), clock.ms(count.last_ns));
             let write =
                 merged.entry((path.clone(), from.clone(), op, key.errno, collapsed)).or_insert_with(|| {
@@ -171,47 +194,78 @@ impl Collected {
         merged.into_values().collect()
     }
 
-    /// For every key of a directory, one of the operations that it counts.
+    /// For every key of a directory, and of one above, one of the operations that it counts.
     fn directories(&self) -> HashMap<WriteKey, &Operation> {
         self.operations
             .iter()
-            .map(|(key, operation)| {
+            .flat_map(|(key, operation)| {
                 let folder =
                     WriteKey { scope: scope::DIRECTORY, name: operation.directory, name2: 0, ..*key };
-                (folder, operation)
+                let tree = WriteKey { scope: scope::TREE, name: 0, base_ino: operation.tree, ..folder };
+                [(folder, operation), (tree, operation)]
             })
             .collect()
     }
 
-    fn executions(&self, counts: &HashMap<WriteKey, Count>) -> Vec<Execution> {
-        let mut executions: BTreeMap<SubjectPath, Execution> = BTreeMap::new();
-        for (key, operation) in self.operations.iter().filter(|(key, _)| key.op == op::EXEC) {
-            let count = counts.get(key).map_or(1, |count| count.count);
-            let execution = executions.entry(operation.path.clone()).or_insert_with(|| Execution {
-                path: operation.path.clone(),
+    /// What an entry counts: one of its operations, and how far above the name there the counted directory is. `None`
+    /// where the entry counts nothing, or the record of the first sight was lost, which is counted as such.
+    fn counted<'a>(
+        &'a self,
+        key: &WriteKey,
+        count: &Count,
+        directories: &HashMap<WriteKey, &'a Operation>,
+    ) -> Option<(&'a Operation, usize)> {
+        let levels = match key.scope {
+            scope::NAME => return self.operations.get(key).map(|operation| (operation, 0)),
+            scope::DIRECTORY => 1,
+            _ => 2,
+        };
+        // Where it is 0 all that was seen below has an entry of its own.
+        let operation = if count.count == 0 { None } else { directories.get(key) };
+        operation.map(|operation| (*operation, levels))
+    }
+
+    fn executions(
+        &self,
+        counts: &HashMap<WriteKey, Count>,
+        directories: &HashMap<WriteKey, &Operation>,
+    ) -> Vec<Execution> {
+        let mut executions: BTreeMap<(SubjectPath, bool), Execution> = BTreeMap::new();
+        for (key, count) in counts {
+            let mapped = match key.op {
+                op::EXEC => false,
+                op::MAP_EXEC => true,
+                _ => continue,
+            };
+            let Some((operation, levels)) = self.counted(key, count, directories) else { continue };
+            let path = above(&operation.path, levels);
+            let execution = executions.entry((path.clone(), mapped)).or_insert_with(|| Execution {
+                path,
                 mount: operation.mount.clone(),
                 count: 0,
                 gains_privileges: false,
+                mapped,
             });
-            execution.count += count;
-            execution.gains_privileges |= Self::gains_privileges(operation);
+            execution.count += count.count;
+            execution.gains_privileges |= !mapped && Self::gains_privileges(operation);
         }
         executions.into_values().collect()
     }
 
     fn capabilities(
         &self,
-        checks: &HashMap<CapKey, Count>,
+        checks: &HashMap<CapKey, CheckCount>,
         writes: &HashMap<WriteKey, Count>,
         programs: &Programs,
         clock: Clock,
     ) -> Vec<Capability> {
         let symbols = Symbols::of_kernel();
         let mut by_cap: BTreeMap<u8, BTreeMap<CheckId, CapabilityCheck>> = BTreeMap::new();
-        for (key, count) in checks {
+        // Frequent checks may all have been counted under their kernel stacks.
+        for (key, count) in checks.iter().filter(|(_, check)| check.count.count != 0) {
             let evidence = self.judge(key, count, programs, &symbols, clock);
             let id = CheckId::of(&evidence);
-            merge_check(by_cap.entry(key.cap).or_default(), id, evidence, count.phases);
+            merge_check(by_cap.entry(key.cap).or_default(), id, evidence, count.count.phases);
         }
         for (key, port) in &self.low_ports {
             let Some(count) = writes.get(key) else { continue };
@@ -246,10 +300,25 @@ impl Collected {
             .collect()
     }
 
+    fn ports(&self, writes: &HashMap<WriteKey, Count>) -> Vec<BoundPort> {
+        let mut ports: BTreeMap<(u16, String), u32> = BTreeMap::new();
+        for (key, port) in &self.low_ports {
+            if let Some(count) = writes.get(key) {
+                *ports.entry((*port, self.process(key.exe))).or_default() |= count.phases;
+            }
+        }
+        let bound = |((port, executable), phases): ((u16, String), u32)| BoundPort {
+            port,
+            executable,
+            phases: phases_of(phases).into_iter().collect(),
+        };
+        ports.into_iter().map(bound).collect()
+    }
+
     fn judge(
         &self,
         key: &CapKey,
-        count: &Count,
+        check_count: &CheckCount,
         programs: &Programs,
         symbols: &Symbols,
         clock: Clock,
@@ -265,20 +334,25 @@ impl Collected {
                 .collect()
         };
         let syscall = calls::name_of(key.syscall);
-        let granted = key.flags & check::GRANTED != 0;
+        let has = |flag: u8| key.flags & flag != 0;
         let judgement = verdict::judge(&CheckFacts {
             cap: capability::name(key.cap).unwrap_or(""),
-            granted,
+            granted: has(check::GRANTED),
             syscall: &syscall,
-            own_namespace: key.flags & check::OTHER_NAMESPACE != 0,
+            own_namespace: has(check::OWN_NAMESPACE),
+            optional: has(check::NO_AUDIT),
+            nothing_new: has(check::NOTHING_NEW),
+            as_root: has(check::AS_ROOT),
+            outcome: outcome_of(check_count),
             stack: &stack,
         });
+        let count = &check_count.count;
         CapabilityCheck {
             process: self.process(key.exe),
             syscall,
             caller: verdict::caller(&stack).map(str::to_owned),
             stack,
-            granted,
+            granted: has(check::GRANTED),
             verdict: judgement.verdict,
             reason: judgement.reason,
             count: count.count,
@@ -286,6 +360,22 @@ impl Collected {
             last_ms: clock.ms(count.last_ns),
             phases: Vec::new(),
         }
+    }
+}
+
+/// The best of what came of the system calls in which a check was granted: one success tells that it was of use.
+fn outcome_of(check: &CheckCount) -> Outcome {
+    let seen = |index: usize| check.outcomes.get(index).is_some_and(|seen| *seen != 0);
+    if seen(outcome::SUCCEEDED) {
+        Outcome::Succeeded
+    } else if seen(outcome::UNKNOWN) {
+        Outcome::Unknown
+    } else if seen(outcome::FAILED) {
+        Outcome::Failed
+    } else if seen(outcome::REFUSED) {
+        Outcome::Refused
+    } else {
+        Outcome::Unknown
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(args: AttachArgs, ui: Ui) -> Result<Status, Failure> {
     output::check_writable(&args.training.output)?;
-    run::require_root()?;
+    run::require_host()?;
     let options = training_options(&args.training);
     let trained = match (&args.cgroup, &args.container) {
         (Some(path), _) => {
@@ -26,7 +26,15 @@ pub(crate) async fn run(args: AttachArgs, ui: Ui) -> Result<Status, Failure> {
             let running = docker.running(container).await?;
             let config = running.config.clone();
             let interrupts = run::listen()?;
-            let training = Training { docker: &docker, config, pull: Pull::Never, options, ui, interrupts };
+            let training = Training {
+                docker: &docker,
+                config,
+                pull: Pull::Never,
+                options,
+                sensors: None,
+                ui,
+                interrupts,
+            };
             training.attach(running).await?
         }
         (None, None) => return Err(Failure::new(Kind::Usage, "name a container, or a cgroup with --cgroup")),

@@ -14,13 +14,19 @@ use crate::{
 /// Runs the command.
 pub(crate) async fn run(args: ExecArgs, ui: Ui) -> Result<Status, Failure> {
     output::check_writable(&args.training.output)?;
-    run::require_root()?;
+    run::require_host()?;
     let interrupts = run::listen()?;
     let options = training_options(&args.training);
     let (trained, status) = CommandTraining { command: args.command, options, ui, interrupts }.run().await?;
-    let concluded = conclude(trained, &args.training.output, ui)?;
     // The command's own status is what a caller of `exec` wants to know.
-    Ok(if status == 0 { concluded } else { status })
+    match conclude(trained, &args.training.output, ui) {
+        Err(failure) if failure.kind == Kind::Finding && status != 0 => {
+            ui.fail(&failure);
+            Ok(status)
+        }
+        Ok(_) if status != 0 => Ok(status),
+        concluded => concluded,
+    }
 }
 
 /// Enters a cgroup, and becomes the command: the child side of `exec`.

@@ -1,18 +1,25 @@
 //! One file per command of the command line.
 
 pub(crate) mod attach;
+pub(crate) mod compose;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+mod overrides;
 pub(crate) mod recommend;
 pub(crate) mod run;
+pub(crate) mod verify;
+mod verify_project;
 
 use std::{io::Read, path::Path};
 
-use reports::model::{MAX_PROFILE_BYTES, Profile};
+use reports::{
+    model::{MAX_PROFILE_BYTES, Profile},
+    plan::{Plan, with_alternative},
+};
 
 use crate::{
-    cli::TrainingArgs,
+    cli::{CourseArgs, TrainingArgs},
     failure::{Failure, Kind},
     output,
     sensor::SensorOptions,
@@ -40,13 +47,33 @@ fn read_profile(path: &Path) -> Result<Profile, Failure> {
     Profile::from_json(&bytes).map_err(|error| unreadable(error.to_string()))
 }
 
+/// The plan under its alternative of that kind.
+fn alternative(plan: &Plan, kind: &str) -> Result<Plan, Failure> {
+    with_alternative(plan, kind).ok_or_else(|| {
+        let kinds: Vec<&str> =
+            plan.alternatives.iter().map(|alternative| alternative.kind.as_str()).collect();
+        let message = match plan.alternatives.iter().find(|alternative| alternative.kind == kind) {
+            Some(_) => format!("--alternative {kind}: the profile does not tell which user that would be"),
+            None if kinds.is_empty() => format!("--alternative {kind}: the plan has no alternatives"),
+            None => format!("--alternative {kind}: the plan has only {}", kinds.join(", ")),
+        };
+        Failure::new(Kind::Usage, message)
+    })
+}
+
 fn training_options(args: &TrainingArgs) -> TrainingOptions {
+    course_options(&args.course)
+}
+
+fn course_options(args: &CourseArgs) -> TrainingOptions {
     TrainingOptions {
         load: args.load.clone(),
         ready: args.ready.clone(),
         ready_timeout: args.ready_timeout,
+        load_timeout: args.load_timeout,
         duration: args.duration,
         stop_timeout: args.stop_timeout,
+        hasty: false,
         sensor: SensorOptions {
             ring_bytes: args.ring_size * 1024,
             table_entries: args.table_size,
@@ -58,7 +85,7 @@ fn training_options(args: &TrainingArgs) -> TrainingOptions {
 
 /// Writes the profile of a run and tells what it amounts to.
 fn conclude(trained: Trained, path: &Path, ui: Ui) -> Result<Status, Failure> {
-    let Trained { profile, finding } = trained;
+    let Trained { profile, finding, last_lines: _ } = trained;
     let bytes = profile.to_json().map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
     output::write(path, &bytes)?;
     if path != Path::new("-") {

@@ -6,13 +6,14 @@ use reports::model::{ContainerConfig, MountFlag, MountOption};
 
 use super::{Status, conclude, training_options};
 use crate::{
+    cgroup,
     cli::{ContainerArgs, RunArgs},
     failure::{Failure, Kind},
     host,
     interrupt::Interrupts,
     output,
     runtime::Docker,
-    training::container::Training,
+    training::{Loading, container::Training},
     ui::Ui,
 };
 
@@ -30,21 +31,27 @@ pub(crate) async fn run(args: RunArgs, ui: Ui) -> Result<Status, Failure> {
     output::check_writable(&training.output)?;
     let pull = container.pull;
     let config = configuration(container, image, args)?;
-    require_root()?;
+    require_host()?;
     let interrupts = listen()?;
-    let docker = Docker::connect().await?;
     let options = training_options(&training);
-    let trained = Training { docker: &docker, config, pull, options, ui, interrupts }.run().await?;
+    // Loaded while the daemon is asked.
+    let sensors = Some(Loading::begin(options.sensor.clone()));
+    let docker = Docker::connect().await?;
+    let trained = Training { docker: &docker, config, pull, options, sensors, ui, interrupts }.run().await?;
     conclude(trained, &training.output, ui)
 }
 
-/// Loading BPF programs and looking into other processes' roots takes root.
-pub(super) fn require_root() -> Result<(), Failure> {
-    if host::is_root() {
-        return Ok(());
+/// What every training run takes, asked before anything is made: root, for loading BPF programs and looking into other
+/// processes' roots, and cgroups by which subjects are told from everything else.
+pub(super) fn require_host() -> Result<(), Failure> {
+    if !host::is_root() {
+        return Err(Failure::new(
+            Kind::Host,
+            "profiling takes root: BPF programs are loaded into the kernel",
+        )
+        .hint("run it with sudo"));
     }
-    Err(Failure::new(Kind::Host, "profiling takes root: BPF programs are loaded into the kernel")
-        .hint("run it with sudo"))
+    cgroup::root().map(drop)
 }
 
 pub(super) fn listen() -> Result<Interrupts, Failure> {
@@ -106,6 +113,7 @@ fn configuration(
         sysctl: sysctls(&sysctl)?,
         init,
         privileged,
+        read_only: false,
         platform,
         image_volumes: Vec::new(),
     })

@@ -10,11 +10,12 @@ use super::{RuntimeError, options};
 use crate::host::process_start_time;
 
 /// The label of every container made here; its value is `PID START-TIME` of the process that made it.
-pub(super) const OWNER_LABEL: &str = "io.writepath.owner";
+pub(crate) const OWNER_LABEL: &str = "io.writepath.owner";
 /// What the container is for.
 const ROLE_LABEL: &str = "io.writepath.role";
 
-fn owner_label() -> String {
+/// The label's value for this process.
+pub(crate) fn owner_label() -> String {
     let pid = std::process::id();
     format!("{pid} {}", process_start_time(pid).unwrap_or(0))
 }
@@ -53,6 +54,7 @@ pub(super) fn body_of(config: &ContainerConfig, role: &str) -> Result<ContainerC
         sysctl,
         init,
         privileged,
+        read_only,
         platform: _,
         image_volumes: _,
     } = config;
@@ -84,6 +86,7 @@ pub(super) fn body_of(config: &ContainerConfig, role: &str) -> Result<ContainerC
         init: init.then_some(true),
         extra_hosts: some(add_host.clone()),
         privileged: privileged.then_some(true),
+        readonly_rootfs: read_only.then_some(true),
         port_bindings: (!ports.is_empty()).then(|| ports.clone()),
         ..HostConfig::default()
     };

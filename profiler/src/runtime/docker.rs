@@ -3,24 +3,29 @@
 //! Every container made here carries labels that name the process that made it, so that a later run can clear what
 //! one that was killed left behind. Never touches a container without these labels.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use bollard::{
     errors::Error as ApiError,
     exec::{CreateExecOptions, StartExecResults},
-    models::{ContainerInspectResponse, HealthStatusEnum},
+    models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum},
     query_parameters::{
-        CreateContainerOptions, CreateImageOptions, KillContainerOptions, ListContainersOptions, LogsOptions,
-        RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
+        CreateContainerOptions, CreateImageOptions, EventsOptions, KillContainerOptions,
+        ListContainersOptions, LogsOptions, RemoveContainerOptions, StopContainerOptions,
+        WaitContainerOptions,
     },
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use reports::model::{ContainerConfig, Exit, Mount, Runtime, SubjectPath};
+use reports::model::{ContainerConfig, Mount, MountOption, Runtime, SubjectPath};
 
 use super::{
-    RuntimeError,
-    create::{OWNER_LABEL, body_of, owner_lives},
+    Cleared, RuntimeError,
+    create::{OWNER_LABEL, body_of, owner_label, owner_lives},
     inspect::{Running, mounts_of, running_of},
+    life::State,
 };
 
 /// Where the daemon listens if the environment does not say otherwise.
@@ -32,7 +37,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A connection to a Docker daemon.
 #[derive(Debug, Clone)]
 pub(crate) struct Docker {
-    client: bollard::Docker,
+    pub(super) client: bollard::Docker,
     waiting_client: bollard::Docker,
     runtime: Runtime,
 }
@@ -63,7 +68,7 @@ pub(crate) enum Health {
     Unhealthy,
 }
 
-fn refused(action: &'static str) -> impl Fn(ApiError) -> RuntimeError {
+pub(super) fn refused(action: &'static str) -> impl Fn(ApiError) -> RuntimeError {
     move |error| RuntimeError::Refused { action, message: message_of(&error) }
 }
 
@@ -85,7 +90,7 @@ fn message_of(error: &ApiError) -> String {
     }
 }
 
-fn is_status(error: &ApiError, status: u16) -> bool {
+pub(super) fn is_status(error: &ApiError, status: u16) -> bool {
     matches!(error, ApiError::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 
@@ -121,25 +126,40 @@ impl Docker {
         &self.runtime
     }
 
-    /// Removes containers that a process made which is gone. Returns how many.
+    /// Removes containers, networks and volumes that a process made which is gone.
     ///
     /// # Errors
-    /// Where the daemon refuses.
-    pub(crate) async fn clear_leftovers(&self) -> Result<usize, RuntimeError> {
+    /// Where the daemon does not tell what there is.
+    pub(crate) async fn clear_leftovers(&self) -> Result<Cleared, RuntimeError> {
+        self.clear(|owner| !owner_lives(owner)).await
+    }
+
+    /// Removes the containers and volumes that this process made.
+    ///
+    /// # Errors
+    /// Where the daemon does not tell what there is.
+    pub(crate) async fn clear_own(&self) -> Result<Cleared, RuntimeError> {
+        let own = owner_label();
+        self.clear(|owner| owner == own).await
+    }
+
+    async fn clear(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Cleared, RuntimeError> {
         let filters = HashMap::from([("label".to_owned(), vec![OWNER_LABEL.to_owned()])]);
         let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
         let containers =
             self.client.list_containers(Some(options)).await.map_err(refused("list containers"))?;
-        let mut cleared = 0;
+        let mut cleared = Cleared::default();
         for container in containers {
             let owner = container.labels.as_ref().and_then(|labels| labels.get(OWNER_LABEL));
             if let (Some(id), Some(owner)) = (container.id, owner)
-                && !owner_lives(owner)
+                && is_wanted(owner)
             {
-                self.remove(&id).await?;
-                cleared += 1;
+                cleared.take(self.remove(&id).await);
             }
         }
+        // Not before the containers that use them.
+        self.clear_networks(&is_wanted, &mut cleared).await?;
+        self.clear_volumes(is_wanted, &mut cleared).await?;
         Ok(cleared)
     }
 
@@ -179,7 +199,7 @@ impl Docker {
         self.inspect_image(reference).await?.ok_or_else(|| no_image(String::new()))
     }
 
-    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
+    pub(super) async fn inspect_image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
         let image = match self.client.inspect_image(reference).await {
             Ok(image) => image,
             Err(error) if is_status(&error, 404) => return Ok(None),
@@ -209,20 +229,32 @@ impl Docker {
             name: config.name.clone(),
             platform: config.platform.clone().unwrap_or_default(),
         };
-        let created = self
-            .client
-            .create_container(Some(options), body)
-            .await
-            .map_err(refused("create the container"))?;
-        Ok(created.id)
+        match self.client.create_container(Some(options), body).await {
+            Ok(created) => Ok(created.id),
+            // moby:daemon/names.go: "Conflict. The container name … is already in use by container …".
+            Err(error) if is_status(&error, 409) && message_of(&error).contains("already in use") => {
+                Err(RuntimeError::NameInUse(config.name.clone().unwrap_or_default()))
+            }
+            Err(error) => Err(refused("create the container")(error)),
+        }
     }
 
     /// Makes a container of an image that is never started, to look into the image.
     pub(super) async fn create_idle(&self, image: &str) -> Result<String, RuntimeError> {
+        self.create_idle_with(image, Vec::new()).await
+    }
+
+    /// The same with mounts: making it fills volumes that are empty.
+    pub(super) async fn create_idle_with(
+        &self,
+        image: &str,
+        mounts: Vec<MountOption>,
+    ) -> Result<String, RuntimeError> {
         let config = ContainerConfig {
             image: image.to_owned(),
             // An image without a command could not be made a container of otherwise; it is not run.
             entrypoint: Some("/".to_owned()),
+            mounts,
             ..ContainerConfig::default()
         };
         self.create(&config, "inspect").await
@@ -247,45 +279,68 @@ impl Docker {
     /// # Errors
     /// Where the daemon refuses.
     pub(crate) async fn start(&self, id: &str) -> Result<(), RuntimeError> {
-        self.client.start_container(id, None).await.map_err(refused("start the container"))
+        let started = self.client.start_container(id, None).await;
+        started.map_err(|error| RuntimeError::NotStarted(message_of(&error)))
     }
 
-    /// Waits until a container has stopped.
-    ///
-    /// # Errors
-    /// Where the container is gone.
-    pub(crate) async fn wait(&self, id: &str) -> Result<Exit, RuntimeError> {
+    /// Waits until a container has stopped, or the connection fails. The status, where it was told.
+    pub(super) async fn wait(&self, id: &str) -> Option<i64> {
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
         let mut stream = self.waiting_client.wait_container(id, Some(options));
-        let waited = stream.next().await;
-        // A status other than 0 comes as an error; the inspection tells both.
-        match self.inspect(id).await {
-            Ok(inspection) => {
-                let state = inspection.state.unwrap_or_default();
-                Ok(Exit {
-                    status: state.exit_code.unwrap_or(-1),
-                    oom_killed: state.oom_killed.unwrap_or(false),
-                    stopped: false,
-                })
-            }
-            Err(error) => match waited {
-                // Removed from outside, but the wait still told how it ended.
-                Some(Ok(response)) => {
-                    Ok(Exit { status: response.status_code, oom_killed: false, stopped: false })
-                }
-                Some(Err(ApiError::DockerContainerWaitError { code, .. })) => {
-                    Ok(Exit { status: code, oom_killed: false, stopped: false })
-                }
-                _ => Err(error),
-            },
+        match stream.next().await {
+            Some(Ok(response)) => Some(response.status_code),
+            // A status other than 0 comes as an error.
+            Some(Err(ApiError::DockerContainerWaitError { code, .. })) => Some(code),
+            _ => None,
         }
+    }
+
+    /// The state of a container; `None` where there is none any more.
+    ///
+    /// # Errors
+    /// Where the daemon does not answer.
+    pub(super) async fn state(&self, id: &str) -> Result<Option<State>, RuntimeError> {
+        let inspection = match self.client.inspect_container(id, None).await {
+            Ok(inspection) => inspection,
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            Err(error) => return Err(refused("inspect the container")(error)),
+        };
+        let state = inspection.state.unwrap_or_default();
+        Ok(Some(State {
+            running: state.running.unwrap_or(false),
+            restarting: state.restarting.unwrap_or(false),
+            removing: matches!(
+                state.status,
+                Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD)
+            ),
+            started_at: state.started_at.unwrap_or_default(),
+            status: state.exit_code.unwrap_or(-1),
+            oom_killed: state.oom_killed.unwrap_or(false),
+        }))
+    }
+
+    /// Whether anybody has sent a container a signal through the daemon.
+    pub(super) async fn was_signalled(&self, id: &str, since: SystemTime) -> bool {
+        let timestamp = |time: SystemTime| {
+            let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+        };
+        let filters = [("container", id), ("event", "kill")]
+            .map(|(key, value)| (key.to_owned(), vec![value.to_owned()]));
+        let options = EventsOptions {
+            since: Some(timestamp(since)),
+            // With an end in the past the daemon tells what it remembers and closes the stream.
+            until: Some(timestamp(SystemTime::now())),
+            filters: Some(filters.into()),
+        };
+        self.client.events(Some(options)).next().await.is_some_and(|event| event.is_ok())
     }
 
     /// Sends the stop signal of the container, and kills it after `timeout`.
     ///
     /// # Errors
     /// Where the daemon refuses.
-    pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>) -> Result<(), RuntimeError> {
+    pub(super) async fn stop(&self, id: &str, timeout: Option<Duration>) -> Result<(), RuntimeError> {
         let seconds =
             timeout.map(|timeout| i32::try_from(timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX));
         let options = StopContainerOptions { signal: None, t: seconds };
@@ -299,7 +354,7 @@ impl Docker {
     }
 
     /// Kills a container.
-    pub(crate) async fn kill(&self, id: &str) {
+    pub(super) async fn kill(&self, id: &str) {
         // It may have ended by itself.
         let _ = self.client.kill_container(id, None::<KillContainerOptions>).await;
     }
@@ -319,12 +374,12 @@ impl Docker {
         }
     }
 
-    /// The last lines that a container has printed.
-    pub(crate) async fn last_lines(&self, id: &str, count: u32) -> String {
+    /// The last lines that a container has printed; `None` where the daemon cannot tell.
+    pub(crate) async fn last_lines(&self, id: &str, count: u32) -> Option<String> {
         let options =
             LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
         let chunks: Result<Vec<_>, _> = self.client.logs(id, Some(options)).try_collect().await;
-        chunks.map(|chunks| chunks.iter().map(ToString::to_string).collect()).unwrap_or_default()
+        chunks.ok().map(|chunks| chunks.iter().map(ToString::to_string).collect())
     }
 
     /// What a container prints, from its start on.
@@ -351,52 +406,58 @@ impl Docker {
         })
     }
 
-    /// Runs a shell command inside a container. Its exit status.
+    /// Runs a shell command inside a container. Its exit status; `None` where the container cannot run anything now,
+    /// because it is paused or has stopped.
     ///
     /// # Errors
     /// Where the daemon refuses.
-    pub(crate) async fn exec(&self, id: &str, command: &str) -> Result<i64, RuntimeError> {
+    pub(crate) async fn exec(&self, id: &str, command: &str) -> Result<Option<i64>, RuntimeError> {
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(vec!["/bin/sh", "-c", command]),
             ..Default::default()
         };
-        let exec =
-            self.client.create_exec(id, options).await.map_err(refused("run a command in the container"))?;
-        let started = self
-            .client
-            .start_exec(&exec.id, None)
-            .await
-            .map_err(refused("run a command in the container"))?;
+        let refused = refused("run a command in the container");
+        let exec = match self.client.create_exec(id, options).await {
+            Ok(exec) => exec,
+            Err(error) if is_status(&error, 409) => return Ok(None),
+            Err(error) => return Err(refused(error)),
+        };
+        let started = match self.client.start_exec(&exec.id, None).await {
+            Ok(started) => started,
+            Err(error) if is_status(&error, 409) => return Ok(None),
+            Err(error) => return Err(refused(error)),
+        };
         if let StartExecResults::Attached { mut output, .. } = started {
             while output.next().await.is_some() {}
         }
-        let inspection =
-            self.client.inspect_exec(&exec.id).await.map_err(refused("run a command in the container"))?;
-        Ok(inspection.exit_code.unwrap_or(-1))
+        let inspection = self.client.inspect_exec(&exec.id).await.map_err(refused)?;
+        Ok(Some(inspection.exit_code.unwrap_or(-1)))
     }
 
     /// A running container, by name, id or unique prefix of its id.
     ///
     /// # Errors
-    /// Where there is none, or it does not run.
+    /// Where there is none, or more than one, or it does not run.
     pub(crate) async fn running(&self, container: &str) -> Result<Running, RuntimeError> {
-        let unknown = |detail: &str| RuntimeError::NoContainer {
-            container: container.to_owned(),
-            detail: detail.to_owned(),
-        };
         let inspection = match self.client.inspect_container(container, None).await {
             Ok(inspection) => inspection,
-            Err(error) if is_status(&error, 404) => return Err(unknown("does not exist")),
-            // An ambiguous prefix.
-            Err(error) => return Err(unknown(&format!("cannot be inspected: {}", message_of(&error)))),
+            Err(error) if is_status(&error, 404) => {
+                return Err(RuntimeError::NoContainer(container.to_owned()));
+            }
+            // moby:pkg/truncindex: "multiple IDs found with provided prefix: …", a bad request.
+            Err(error) if message_of(&error).to_lowercase().contains("multiple ids") => {
+                return Err(RuntimeError::Ambiguous(container.to_owned()));
+            }
+            Err(error) => return Err(refused("inspect the container")(error)),
         };
         let image = inspection.image.clone().unwrap_or_default();
         let image_config =
             self.client.inspect_image(&image).await.ok().and_then(|image| image.config).unwrap_or_default();
         let volumes = self.inspect_image(&image).await?.unwrap_or_default();
-        running_of(&inspection, &image_config, volumes).ok_or_else(|| unknown("is not running"))
+        running_of(&inspection, &image_config, volumes)
+            .ok_or_else(|| RuntimeError::NotRunning(container.to_owned()))
     }
 
     /// The mounts that a container has besides its root, and besides those that every container has.
@@ -411,7 +472,7 @@ impl Docker {
         Ok(mounts_of(&self.inspect(id).await?, image_volumes))
     }
 
-    async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, RuntimeError> {
+    pub(super) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, RuntimeError> {
         self.client.inspect_container(id, None).await.map_err(refused("inspect the container"))
     }
 }

@@ -93,6 +93,8 @@ struct Listing {
     special: Option<(Special, Vec<u8>, u64)>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
+    uid: Option<u32>,
+    gid: Option<u32>,
     read: usize,
 }
 
@@ -117,6 +119,8 @@ impl Listing {
             special: None,
             long_name: None,
             long_link: None,
+            uid: None,
+            gid: None,
             read: 0,
         }
     }
@@ -192,6 +196,8 @@ impl Listing {
                     match extension.key_bytes() {
                         b"path" => self.long_name = Some(extension.value_bytes().to_vec()),
                         b"linkpath" => self.long_link = Some(extension.value_bytes().to_vec()),
+                        b"uid" => self.uid = extension.value().ok().and_then(|uid| uid.parse().ok()),
+                        b"gid" => self.gid = extension.value().ok().and_then(|gid| gid.parse().ok()),
                         _ => {}
                     }
                 }
@@ -201,6 +207,10 @@ impl Listing {
 
     fn entry(&mut self, header: &tar::Header, size: u64) {
         let name = self.long_name.take().unwrap_or_else(|| header.path_bytes().into_owned());
+        let id = |known: Option<u32>, header: std::io::Result<u64>| {
+            known.or_else(|| header.ok().and_then(|id| u32::try_from(id).ok())).unwrap_or(0)
+        };
+        let (uid, gid) = (id(self.uid.take(), header.uid()), id(self.gid.take(), header.gid()));
         let link = self.long_link.take().or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
         let kind = match header.entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::Link => ObjectKind::File,
@@ -217,8 +227,8 @@ impl Listing {
             path,
             kind,
             mode: format!("{:04o}", header.mode().unwrap_or(0) & 0o7777),
-            uid: header.uid().ok().and_then(|uid| u32::try_from(uid).ok()).unwrap_or(0),
-            gid: header.gid().ok().and_then(|gid| u32::try_from(gid).ok()).unwrap_or(0),
+            uid,
+            gid,
             size: if kind == ObjectKind::File { size } else { 0 },
             link: (kind == ObjectKind::Symlink)
                 .then(|| String::from_utf8_lossy(&link.unwrap_or_default()).into_owned()),

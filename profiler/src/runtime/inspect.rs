@@ -31,7 +31,7 @@ pub(super) fn running_of(
 }
 
 /// The options that made the container what its image alone does not.
-fn config_of(
+pub(super) fn config_of(
     inspection: &ContainerInspectResponse,
     image_config: &ImageConfig,
     image: &ImageFacts,
@@ -71,6 +71,7 @@ fn config_of(
         sysctl: host.sysctls.unwrap_or_default().into_iter().collect(),
         init: host.init.unwrap_or(false),
         privileged: host.privileged.unwrap_or(false),
+        read_only: host.readonly_rootfs.unwrap_or(false),
         platform: None,
         image_volumes: image.volumes.clone(),
     }

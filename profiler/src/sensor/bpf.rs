@@ -1,27 +1,38 @@
 //! Loading, attaching and talking to the BPF programs. The only module that knows aya.
 //!
 //! Which hooks are used is found out by trying to load and attach them, never by kernel version: system calls by
-//! `fexit` of each, else by the tracepoint `sys_exit`; capability checks by `fexit` of `cap_capable`, else by the
-//! tracepoint of that name (Linux ≥ 6.14); the system call's registers in a capability check by the helper
+//! `fexit` of each, else by the tracepoint `sys_exit`; capability checks by the tracepoint `cap_capable` (Linux ≥ 6.14),
+//! else by `fexit` of the function of that name; the system call's registers in a capability check by the helper
 //! `bpf_task_pt_regs` (Linux ≥ 5.15), else from the task's stack. All of the others are mandatory.
 
-use std::{collections::HashMap, os::fd::BorrowedFd};
+mod errors;
+mod loader;
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    os::fd::BorrowedFd,
+};
 
 use aya::{
-    Btf as KernelBtf, BtfError, Ebpf, EbpfLoader,
-    maps::{Array, HashMap as BpfMap, MapData, ProgramArray, RingBuf, StackTraceMap},
-    programs::{BtfTracePoint, FExit, Program, ProgramError},
+    Btf as KernelBtf, Ebpf, EbpfLoader,
+    maps::{Array, HashMap as BpfMap, MapData, MapError, RingBuf, StackTraceMap},
+    programs::Program,
 };
+use errors::{chain, map_error, no_map, refused};
+use loader::{ALL_EXITS, CAPABILITIES, Loader, RESULT, STAND_IN};
 use profiler_ebpf::{
     CONTAINER_ID_LEN, config, control, fields,
-    record::{CapKey, Count, NO_STACK, Subject, WriteKey},
-    stat,
+    record::{CapKey, CheckCount, Count, Followed, LEVEL_UNKNOWN, NO_STACK, Subject, WriteKey},
+    register, stat,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
+
+use crate::host;
 
 use super::{
-    Hooks, SensorError, SensorOptions, arch,
+    Hooks, SensorError, SensorOptions, arch, asks,
     btf::Btf,
     calls,
     decode::{Record, decode},
@@ -32,7 +43,14 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/wr
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
-type CountBytes = [u8; size_of::<Count>()];
+/// `BPF_NOEXIST` (Linux include/uapi/linux/bpf.h): makes an entry and never changes one.
+const NO_EXIST: u64 = 1;
+
+/// The tracepoints of the programs that find and follow the subject's processes, which are named for them.
+const LIFECYCLE: [&str; 4] =
+    ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir"];
+
+type FollowedBytes = [u8; size_of::<Followed>()];
 type SubjectBytes = [u8; size_of::<Subject>()];
 
 /// The loaded programs and their maps. Dropping it detaches and unloads everything.
@@ -40,84 +58,147 @@ pub(crate) struct Programs {
     ebpf: Ebpf,
     stacks: StackTraceMap<MapData>,
     hooks: Vec<String>,
+    /// Runs that were skipped before there was a subject.
+    skipped_before: u64,
 }
 
 /// The stream of records.
 pub(crate) struct Records(RingBuf<MapData>);
 
-/// Programs that stand in for twins that cannot reach the worker.
-const DIRECT: [&str; 4] = ["syscall_direct_0", "syscall_direct_1", "syscall_direct_2", "syscall_direct_3"];
+/// What the programs are told about the kernel that they are loaded into.
+struct Kernel {
+    btf: KernelBtf,
+    field_offsets: [u32; fields::COUNT],
+    registers: [u32; register::LEN],
+    /// The settings that depend on the kernel, for one that has the helper `bpf_task_pt_regs`.
+    settings: [u32; config::LEN],
+    /// The setting for one that does not.
+    pt_regs_from_stack: u32,
+}
 
-/// Two ways to find a system call's registers.
-const PT_REGS_WAYS: [bool; 2] = [true, false];
+impl Kernel {
+    /// Resolves all that there is to resolve, before anything is loaded.
+    fn running() -> Result<Self, SensorError> {
+        let data = std::fs::read(BTF_PATH).map_err(SensorError::NoBtf)?;
+        // Both take their time.
+        std::thread::scope(|scope| {
+            let btf = scope.spawn(|| KernelBtf::parse(&data, aya::Endianness::default()));
+            let types = Btf::parse(&data)?;
+            let btf = btf.join().map_err(|_| refused("the kernel's BTF", "it cannot be read"))?;
+            Self::of(&types, btf.map_err(|error| refused("the kernel's BTF", &chain(&error)))?)
+        })
+    }
+
+    fn of(types: &Btf, btf: KernelBtf) -> Result<Self, SensorError> {
+        let mut field_offsets = [0; fields::COUNT];
+        for (offset, field) in field_offsets.iter_mut().zip(fields::ALL) {
+            *offset = types.offset_of(field.structure, field.member)?;
+        }
+        let mut settings = [0; config::LEN];
+        arch::settings(types, &field_offsets, &mut settings)?;
+        // `tracepoint_srcu` guards them where preemption no longer does, by the kind of SRCU that brought `srcu_ctr`
+        // (Linux 7.0, kernel/tracepoint.c; before 6.14 there was another of that name).
+        let tracepoints_skip =
+            types.has_variable("tracepoint_srcu_srcu_data") && types.size_of("srcu_ctr").is_ok();
+        let is_preemptible = host::is_preemptible();
+        settings[config::TRACEPOINTS_SKIP] = u32::from(is_preemptible && tracepoints_skip);
+        settings[config::FEXIT_SKIPS] = u32::from(is_preemptible);
+        for index in config::HASH_KEYS {
+            settings[index] = random();
+        }
+        Ok(Self {
+            registers: arch::registers(types)?,
+            pt_regs_from_stack: arch::pt_regs_from_stack(types)?,
+            btf,
+            field_offsets,
+            settings,
+        })
+    }
+}
+
+/// A number that nobody can foresee: the standard library's hashers are keyed by the system's randomness.
+#[expect(clippy::cast_possible_truncation, reason = "half of its bits will do")]
+fn random() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
+}
+
+/// How many of the offsets that the programs need the kernel's BTF has: all of them.
+///
+/// # Errors
+/// The first one that it lacks, or that there is no BTF.
+pub(crate) fn resolve_offsets() -> Result<usize, SensorError> {
+    Kernel::running().map(|kernel| kernel.field_offsets.len() + kernel.registers.len())
+}
 
 impl Programs {
     /// Loads and attaches everything.
     pub(crate) fn load(options: &SensorOptions) -> Result<(Self, Records), SensorError> {
-        let data = std::fs::read(BTF_PATH).map_err(SensorError::NoBtf)?;
-        let btf = Btf::parse(&data)?;
-        let kernel_btf = KernelBtf::parse(&data, aya::Endianness::default()).map_err(|error| {
-            SensorError::Load { program: "the kernel's BTF".to_owned(), message: chain(&error) }
-        })?;
-        let mut result = Err(SensorError::Load { program: String::new(), message: String::new() });
-        for has_task_pt_regs in PT_REGS_WAYS {
-            result = Self::load_with(options, &btf, &kernel_btf, has_task_pt_regs);
-            if result.is_ok() {
-                break;
-            }
-        }
-        result
+        let kernel = Kernel::running()?;
+        // Two ways to find a system call's registers in a capability check.
+        Self::load_with(options, &kernel, 0)
+            .or_else(|_| Self::load_with(options, &kernel, kernel.pt_regs_from_stack))
     }
 
     fn load_with(
         options: &SensorOptions,
-        btf: &Btf,
-        kernel_btf: &KernelBtf,
-        has_task_pt_regs: bool,
+        kernel: &Kernel,
+        pt_regs_from_stack: u32,
     ) -> Result<(Self, Records), SensorError> {
-        let field_offsets = resolve_fields(btf)?;
-        let registers = arch::registers(btf)?;
-        let mut settings = [0u32; config::LEN];
+        let kernel_btf = &kernel.btf;
+        let mut settings = kernel.settings;
         settings[config::NAMES_PER_DIRECTORY] = options.names_per_directory;
-        arch::settings(btf, &field_offsets, has_task_pt_regs, &mut settings)?;
+        settings[config::TABLE_ENTRIES] = options.table_entries;
+        settings[config::PT_REGS_FROM_STACK] = pt_regs_from_stack;
         let table = calls::table();
 
         let mut ebpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
-            .override_global("FIELDS", &field_offsets[..], true)
-            .override_global("REGISTERS", &registers[..], true)
+            .override_global("FIELDS", &kernel.field_offsets[..], true)
+            .override_global("REGISTERS", &kernel.registers[..], true)
             .override_global("CONFIG", &settings[..], true)
             .override_global("CALLS", &table[..], true)
+            .override_global("ASKS", &asks::table()[..], true)
             .map_max_entries("RECORDS", options.ring_bytes)
             .map_max_entries("WRITES", options.table_entries)
             .load(OBJECT)
-            .map_err(|error| SensorError::Load {
-                program: "the BPF object".to_owned(),
-                message: chain(&error),
-            })?;
+            .map_err(|error| refused("the BPF object", &chain(&error)))?;
 
+        let mut loader = Loader {
+            ebpf: &mut ebpf,
+            btf: kernel_btf,
+            tracepoints_skip: settings[config::TRACEPOINTS_SKIP] != 0,
+            fexit_skips: settings[config::FEXIT_SKIPS] != 0,
+        };
+        loader.load_ahead(options.hooks);
         let mut hooks = Vec::new();
         // The order matters: processes are followed before anything is reported about them.
-        for name in ["sched_process_fork", "sched_process_exit", "sched_process_exec", "cgroup_mkdir"] {
-            attach_tracepoint(&mut ebpf, name, kernel_btf)?;
+        for name in LIFECYCLE {
+            loader.attach_tracepoint(name)?;
             hooks.push(format!("tp_btf/{name}"));
         }
-        hooks.push(attach_either(
-            &mut ebpf,
+        hooks.push(loader.attach_either(
             options.hooks,
-            |ebpf| attach_twins(ebpf, kernel_btf).map(|count| format!("fexit of {count} system calls")),
-            |ebpf| attach_tracepoint(ebpf, "sys_exit", kernel_btf).map(|()| "tp_btf/sys_exit".to_owned()),
+            |loader| loader.attach_twins().map(|count| format!("fexit of {count} system calls")),
+            |loader| {
+                loader.attach_tracepoint(ALL_EXITS)?;
+                set_control(loader.ebpf, control::ALL_EXITS, 1)?;
+                Ok("tp_btf/sys_exit".to_owned())
+            },
         )?);
-        hooks.push(attach_either(
-            &mut ebpf,
-            options.hooks,
-            |ebpf| {
-                attach_fexit(ebpf, "cap_capable_exit", "cap_capable", kernel_btf)
+        // The other way round: a compiler puts `cap_capable` into its callers in security/commoncap.c (seen in Debian's
+        // 6.1: capset), where its exit does not show, while the tracepoint is in the function itself.
+        let hooks_of_checks = match options.hooks {
+            Hooks::Auto => Hooks::Tracepoint,
+            hooks => hooks,
+        };
+        hooks.push(loader.attach_either(
+            hooks_of_checks,
+            |loader| {
+                loader
+                    .attach_fexit("cap_capable_exit", "cap_capable")
                     .map(|()| "fexit/cap_capable".to_owned())
             },
-            |ebpf| {
-                attach_tracepoint(ebpf, "cap_capable", kernel_btf).map(|()| "tp_btf/cap_capable".to_owned())
-            },
+            |loader| loader.attach_tracepoint(CAPABILITIES).map(|()| "tp_btf/cap_capable".to_owned()),
         )?);
 
         let missing = |map: &str| SensorError::Map {
@@ -128,7 +209,9 @@ impl Programs {
         let ring = RingBuf::try_from(ring).map_err(|error| map_error("RECORDS", &error))?;
         let stacks = ebpf.take_map("STACKS").ok_or_else(|| missing("STACKS"))?;
         let stacks = StackTraceMap::try_from(stacks).map_err(|error| map_error("STACKS", &error))?;
-        Ok((Self { ebpf, stacks, hooks }, Records(ring)))
+        let mut programs = Self { ebpf, stacks, hooks, skipped_before: 0 };
+        programs.skipped_before = programs.skipped_runs();
+        Ok((programs, Records(ring)))
     }
 
     /// The hooks in use, for instance `tp_btf/sys_exit`.
@@ -149,24 +232,40 @@ impl Programs {
 
     /// Follows a cgroup (by its id, the inode number of its directory) that exists already.
     pub(crate) fn follow_cgroup(&mut self, id: u64, slot: u32) -> Result<(), SensorError> {
-        self.table::<u64, u32>("FOLLOWED")?.insert(id, slot, 0).map_err(|error| map_error("FOLLOWED", &error))
+        let followed: FollowedBytes = zerocopy::transmute!(Followed { maker: 0, slot, unused: 0 });
+        self.table::<u64, FollowedBytes>("FOLLOWED")?
+            .insert(id, followed, 0)
+            .map_err(|error| map_error("FOLLOWED", &error))
     }
 
     /// Counts as the subject's a process that runs already, under an executable's id that userspace chose.
     pub(crate) fn adopt_process(&mut self, tgid: u32, exe: u64, slot: u32) -> Result<(), SensorError> {
-        let subject = Subject { exe, slot, reserved: 0 };
+        let subject = Subject { exe, slot, level: LEVEL_UNKNOWN };
         let bytes: SubjectBytes = zerocopy::transmute!(subject);
-        self.table::<u32, SubjectBytes>("SUBJECTS")?
-            .insert(tgid, bytes, 0)
-            .map_err(|error| map_error("SUBJECTS", &error))
+        // What the kernel half has of it already is newer.
+        match self.table::<u32, SubjectBytes>("SUBJECTS")?.insert(tgid, bytes, NO_EXIST) {
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
+            {
+                Ok(())
+            }
+            inserted => inserted.map_err(|error| map_error("SUBJECTS", &error)),
+        }
+    }
+
+    /// Forgets an adopted process that has ended before the kernel half could see it end.
+    pub(crate) fn forget_process(&mut self, tgid: u32) -> Result<(), SensorError> {
+        match self.table::<u32, SubjectBytes>("SUBJECTS")?.remove(&tgid) {
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(())
+            }
+            removed => removed.map_err(|error| map_error("SUBJECTS", &error)),
+        }
     }
 
     /// Sets the phase that counts are marked with from now on.
     pub(crate) fn set_phase(&mut self, bit: u32) -> Result<(), SensorError> {
-        let map = self.ebpf.map_mut("CONTROL").ok_or_else(|| no_map("CONTROL"))?;
-        Array::<_, u32>::try_from(map)
-            .and_then(|mut array| array.set(control::PHASE_BIT, bit, 0))
-            .map_err(|error| map_error("CONTROL", &error))
+        set_control(&mut self.ebpf, control::PHASE_BIT, bit)
     }
 
     /// All operations with their counts.
@@ -175,7 +274,7 @@ impl Programs {
     }
 
     /// All capability checks with their counts.
-    pub(crate) fn capabilities(&self) -> Result<HashMap<CapKey, Count>, SensorError> {
+    pub(crate) fn capabilities(&self) -> Result<HashMap<CapKey, CheckCount>, SensorError> {
         self.counts("CAPS")
     }
 
@@ -190,7 +289,7 @@ impl Programs {
                 losses.push((*code, *message, count));
             }
         }
-        let skipped = self.skipped_runs();
+        let skipped = self.skipped_runs().saturating_sub(self.skipped_before);
         if skipped != 0 {
             losses.push((
                 "programs-skipped",
@@ -201,7 +300,9 @@ impl Programs {
         Ok(losses)
     }
 
-    /// Runs that the kernel skipped, `recursion_misses` of each program's file descriptor information (Linux 5.12).
+    /// Runs that the kernel skipped and nothing stood in for: `recursion_misses` of each program's file descriptor
+    /// information (Linux 5.12), less what the stand-ins counted. Their own skipped runs are no loss, nor are those of the
+    /// programs that see results only: a check whose result is unknown counts as needed.
     fn skipped_runs(&self) -> u64 {
         use std::os::fd::{AsFd, AsRawFd};
         let misses = |program: &Program| -> Option<u64> {
@@ -209,7 +310,12 @@ impl Programs {
             let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
             text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
         };
-        self.ebpf.programs().filter_map(|(_, program)| misses(program)).sum()
+        let matters = |name: &str| !name.ends_with(STAND_IN) && !name.starts_with(RESULT);
+        let programs = self.ebpf.programs().filter(|(name, _)| matters(name));
+        let skipped: u64 = programs.filter_map(|(_, program)| misses(program)).sum();
+        let stood_in = self.ebpf.map("STOOD_IN").and_then(|map| Array::<_, u64>::try_from(map).ok());
+        let stood_in = stood_in.and_then(|count| count.get(&0, 0).ok()).unwrap_or(0);
+        skipped.saturating_sub(stood_in)
     }
 
     /// The kernel addresses of a recorded stack, innermost first.
@@ -231,64 +337,57 @@ impl Programs {
         BpfMap::try_from(map).map_err(|error| map_error(name, &error))
     }
 
-    fn counts<K>(&self, name: &'static str) -> Result<HashMap<K, Count>, SensorError>
-    where
-        K: FromBytes + Eq + std::hash::Hash + AbiKey,
-    {
+    fn counts<K: Abi + Eq + std::hash::Hash, V: Abi>(
+        &self,
+        name: &'static str,
+    ) -> Result<HashMap<K, V>, SensorError> {
         let map = self.ebpf.map(name).ok_or_else(|| no_map(name))?;
         let table =
-            BpfMap::<_, K::Bytes, CountBytes>::try_from(map).map_err(|error| map_error(name, &error))?;
+            BpfMap::<_, K::Bytes, V::Bytes>::try_from(map).map_err(|error| map_error(name, &error))?;
         let mut counts = HashMap::new();
         for entry in table.iter() {
             let (key, count) = entry.map_err(|error| map_error(name, &error))?;
-            let (Ok(key), Ok(count)) = (K::read_from_bytes(K::bytes(&key)), Count::read_from_bytes(&count))
-            else {
-                continue;
-            };
-            counts.insert(key, count);
+            if let (Some(key), Some(count)) = (K::from_abi(&key), V::from_abi(&count)) {
+                counts.insert(key, count);
+            }
         }
         Ok(counts)
     }
 }
 
-/// Keys by their bytes: aya's own conversion would take `unsafe`.
-trait AbiKey {
+/// Keys and values by their bytes: aya's own conversion would take `unsafe`.
+trait Abi: Sized {
     type Bytes: aya::Pod;
-    fn bytes(bytes: &Self::Bytes) -> &[u8];
+    fn from_abi(bytes: &Self::Bytes) -> Option<Self>;
 }
 
-impl AbiKey for WriteKey {
-    type Bytes = [u8; size_of::<Self>()];
-    fn bytes(bytes: &Self::Bytes) -> &[u8] {
-        bytes.as_bytes()
-    }
+macro_rules! abi {
+    ($($name:ident)*) => {
+        $(
+            impl Abi for $name {
+                type Bytes = [u8; size_of::<Self>()];
+                fn from_abi(bytes: &Self::Bytes) -> Option<Self> {
+                    Self::read_from_bytes(bytes).ok()
+                }
+            }
+        )*
+    };
 }
 
-impl AbiKey for CapKey {
-    type Bytes = [u8; size_of::<Self>()];
-    fn bytes(bytes: &Self::Bytes) -> &[u8] {
-        bytes.as_bytes()
-    }
-}
+abi! { WriteKey CapKey Count CheckCount }
 
 impl Records {
-    /// Blocks until there are records or `wake` becomes readable, then hands all records to `sink`.
+    /// Blocks until there are records or `wake` becomes readable.
     ///
     /// # Errors
     /// Those of poll(2).
-    pub(crate) fn wait(
-        &mut self,
-        wake: BorrowedFd<'_>,
-        sink: &mut impl FnMut(Record<'_>),
-    ) -> std::io::Result<()> {
+    pub(crate) fn wait(&self, wake: BorrowedFd<'_>) -> std::io::Result<()> {
         let mut watched =
             [PollFd::new(&self.0, PollFlags::IN), PollFd::from_borrowed_fd(wake, PollFlags::IN)];
         match poll(&mut watched, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        self.drain(sink);
-        Ok(())
     }
 
     /// Hands all records that are there to `sink`.
@@ -301,135 +400,9 @@ impl Records {
     }
 }
 
-fn resolve_fields(btf: &Btf) -> Result<[u32; fields::COUNT], SensorError> {
-    let mut offsets = [0; fields::COUNT];
-    for (offset, field) in offsets.iter_mut().zip(fields::ALL) {
-        *offset = btf.offset_of(field.structure, field.member)?;
-    }
-    Ok(offsets)
-}
-
-/// Attaches one of two equivalent hooks, the preferred one where it is not asked for the other.
-fn attach_either(
-    ebpf: &mut Ebpf,
-    hooks: Hooks,
-    fexit: impl FnOnce(&mut Ebpf) -> Result<String, SensorError>,
-    tracepoint: impl FnOnce(&mut Ebpf) -> Result<String, SensorError>,
-) -> Result<String, SensorError> {
-    match hooks {
-        Hooks::Fexit => fexit(ebpf),
-        Hooks::Tracepoint => tracepoint(ebpf).or_else(|error| match error {
-            // A kernel without the tracepoint has no choice.
-            SensorError::NoHook { .. } => fexit(ebpf),
-            error => Err(error),
-        }),
-        Hooks::Auto => fexit(ebpf).or_else(|_| tracepoint(ebpf)),
-    }
-}
-
-/// Attaches the twins to the exits of the system calls that the kernel has; how many. All or none.
-fn attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorError> {
-    let attached = try_attach_twins(ebpf, btf);
-    if attached.is_err() {
-        let twins = calls::names().map(|(_, name)| format!("fexit_{name}"));
-        for name in twins.chain(DIRECT.map(str::to_owned)) {
-            if let Some(Program::FExit(program)) = ebpf.program_mut(&name) {
-                // Detaches it; one that was not loaded has nothing to unload.
-                let _ = program.unload();
-            }
-        }
-    }
-    attached
-}
-
-fn try_attach_twins(ebpf: &mut Ebpf, btf: &KernelBtf) -> Result<usize, SensorError> {
-    let function = |name: &str| format!("{}{name}", arch::SYSCALL_PREFIX);
-    load_fexit(ebpf, "syscall_worker", &function("openat"), btf)?;
-    let worker = ebpf.program("syscall_worker").ok_or_else(|| no_map("syscall_worker"))?;
-    let worker = worker.fd().map_err(|error| map_error("WORKERS", &error))?.try_clone();
-    let worker = worker.map_err(|error| map_error("WORKERS", &error))?;
-    let workers = ebpf.map_mut("WORKERS").ok_or_else(|| no_map("WORKERS"))?;
-    ProgramArray::try_from(workers)
-        .and_then(|mut workers| workers.set(0, &worker, 0))
-        .map_err(|error| map_error("WORKERS", &error))?;
-    let mut count = 0;
-    let mut direct = DIRECT.iter();
-    for (_, name) in calls::names() {
-        let twin = attach_fexit(ebpf, &format!("fexit_{name}"), &function(&name), btf);
-        match twin {
-            Ok(()) => {}
-            // A call that this kernel does not have yet.
-            Err(SensorError::NoHook { .. }) => continue,
-            // Perhaps its function cannot reach the worker: both must have one prototype.
-            Err(refused) => match direct.next() {
-                Some(direct) => attach_fexit(ebpf, direct, &function(&name), btf)?,
-                None => return Err(refused),
-            },
-        }
-        count += 1;
-    }
-    Ok(count)
-}
-
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &str, btf: &KernelBtf) -> Result<(), SensorError> {
-    let hook = format!("tp_btf/{name}");
-    let program = ebpf.program_mut(name).ok_or_else(|| refused(&hook, "it is not in the object"))?;
-    let program: &mut BtfTracePoint = program.try_into().map_err(|error| refused(&hook, &chain(&error)))?;
-    program.load(name, btf).map_err(|error| load_error(&hook, &error))?;
-    program.attach().map_err(|error| refused(&hook, &chain(&error)))?;
-    Ok(())
-}
-
-fn attach_fexit(ebpf: &mut Ebpf, name: &str, function: &str, btf: &KernelBtf) -> Result<(), SensorError> {
-    load_fexit(ebpf, name, function, btf)?
-        .attach()
-        .map_err(|error| refused(&format!("fexit/{function}"), &chain(&error)))?;
-    Ok(())
-}
-
-fn load_fexit<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &str,
-    function: &str,
-    btf: &KernelBtf,
-) -> Result<&'a mut FExit, SensorError> {
-    let hook = format!("fexit/{function}");
-    let program = ebpf.program_mut(name).ok_or_else(|| refused(&hook, "it is not in the object"))?;
-    let program: &mut FExit = program.try_into().map_err(|error| refused(&hook, &chain(&error)))?;
-    program.load(function, btf).map_err(|error| load_error(&hook, &error))?;
-    Ok(program)
-}
-
-fn refused(program: &str, message: &str) -> SensorError {
-    SensorError::Load { program: program.to_owned(), message: message.to_owned() }
-}
-
-/// Tells a hook that the kernel does not have from a program that it refuses.
-fn load_error(hook: &str, error: &ProgramError) -> SensorError {
-    match error {
-        ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }) => {
-            SensorError::NoHook { hook: hook.to_owned() }
-        }
-        error => refused(hook, &chain(error)),
-    }
-}
-
-fn no_map(name: &str) -> SensorError {
-    SensorError::Map { map: name.to_owned(), message: "it is not in the object".to_owned() }
-}
-
-fn map_error(name: &str, error: &(dyn std::error::Error + 'static)) -> SensorError {
-    SensorError::Map { map: name.to_owned(), message: chain(error) }
-}
-
-/// An error with all its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+fn set_control(ebpf: &mut Ebpf, index: u32, value: u32) -> Result<(), SensorError> {
+    let map = ebpf.map_mut("CONTROL").ok_or_else(|| no_map("CONTROL"))?;
+    Array::<_, u32>::try_from(map)
+        .and_then(|mut array| array.set(index, value, 0))
+        .map_err(|error| map_error("CONTROL", &error))
 }

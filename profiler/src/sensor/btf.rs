@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BtfError {
     /// The data ends early, or an index points outside.
-    #[error("the kernel's BTF is truncated or malformed ({0})")]
+    #[error("the kernel's BTF, /sys/kernel/btf/vmlinux, is truncated or malformed ({0})")]
     Malformed(&'static str),
     /// No structure of that name.
     #[error("the kernel's BTF has no `struct {0}`")]
@@ -83,6 +83,8 @@ pub(crate) struct Btf {
     members: Vec<Member>,
     strings: Vec<u8>,
     structures: HashMap<Vec<u8>, Vec<u32>>,
+    /// Names of variables; the kernel has those that every CPU has its own of.
+    variables: Vec<u32>,
 }
 
 /// A cursor over the type section.
@@ -124,6 +126,7 @@ impl Btf {
             members: Vec::new(),
             strings: strings.to_vec(),
             structures: HashMap::new(),
+            variables: Vec::new(),
         };
         let mut cursor = Cursor(types);
         while !cursor.0.is_empty() {
@@ -156,6 +159,9 @@ impl Btf {
             }
             KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_TYPE_TAG => Type::Alias(size_or_type),
             kind => {
+                if kind == KIND_VAR {
+                    self.variables.push(name);
+                }
                 // How many words follow, by kind.
                 cursor.skip(match kind {
                     KIND_INT | KIND_VAR | KIND_DECL_TAG => 1,
@@ -192,6 +198,11 @@ impl Btf {
             }
         }
         Err(BtfError::NoMember(structure.to_owned(), member.to_owned()))
+    }
+
+    /// Whether there is a variable of that name that every CPU has its own of.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|at| self.string(*at).is_ok_and(|known| known == name.as_bytes()))
     }
 
     /// The size of a structure in bytes.
@@ -240,6 +251,9 @@ impl Btf {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod kernels;
 
 #[cfg(test)]
 mod tests {
@@ -327,6 +341,60 @@ mod tests {
         assert_eq!(btf.offset_of("flags", "later"), Err(BtfError::BitField("flags".into(), "later".into())));
         assert_eq!(btf.offset_of("outer", "nope"), Err(BtfError::NoMember("outer".into(), "nope".into())));
         assert_eq!(btf.offset_of("nope", "x"), Err(BtfError::NoStructure("nope".into())));
+    }
+
+    #[test]
+    fn every_kind_is_stepped_over() {
+        // Kind, number of elements, words that follow the first three.
+        let kinds = [
+            (KIND_INT, 0, 1),
+            (2, 0, 0), // pointer
+            (KIND_ARRAY, 0, 3),
+            (KIND_ENUM, 2, 4),
+            (7, 0, 0), // forward declaration
+            (KIND_TYPEDEF, 0, 0),
+            (KIND_VOLATILE, 0, 0),
+            (KIND_CONST, 0, 0),
+            (11, 0, 0), // restrict
+            (12, 0, 0), // function
+            (KIND_FUNC_PROTO, 2, 4),
+            (KIND_VAR, 0, 1),
+            (KIND_DATASEC, 2, 6),
+            (16, 0, 0), // float
+            (KIND_DECL_TAG, 0, 1),
+            (KIND_TYPE_TAG, 0, 0),
+            (KIND_ENUM64, 2, 6),
+        ];
+        for (kind, count, words) in kinds {
+            let mut builder = Builder::new();
+            builder.words(&[0, kind << 24 | count, 1]);
+            builder.words(&vec![0; words]);
+            builder.composite(KIND_STRUCT, "after", false, &[("member", 0, 64)]);
+            let btf = Btf::parse(&builder.build()).unwrap();
+            assert_eq!(btf.offset_of("after", "member"), Ok(8), "kind {kind}");
+        }
+        let mut builder = Builder::new();
+        builder.words(&[0, 20 << 24, 1]);
+        assert!(matches!(Btf::parse(&builder.build()), Err(BtfError::Malformed(_))), "an unknown kind");
+    }
+
+    #[test]
+    fn variables_are_known_by_name() {
+        let mut builder = Builder::new();
+        let name = builder.name("counter");
+        builder.words(&[name, KIND_VAR << 24, 0, 1]);
+        let btf = Btf::parse(&builder.build()).unwrap();
+        assert!(btf.has_variable("counter"));
+        assert!(!btf.has_variable("count"));
+    }
+
+    #[test]
+    fn the_structure_of_that_name_that_has_the_member_counts() {
+        let mut builder = Builder::new();
+        builder.composite(KIND_STRUCT, "twin", false, &[("a", 0, 0)]);
+        builder.composite(KIND_STRUCT, "twin", false, &[("b", 0, 32)]);
+        let btf = Btf::parse(&builder.build()).unwrap();
+        assert_eq!((btf.offset_of("twin", "a"), btf.offset_of("twin", "b")), (Ok(0), Ok(4)));
     }
 
     #[test]

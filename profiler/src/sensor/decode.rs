@@ -12,6 +12,16 @@ pub(crate) enum Record<'a> {
     Capability(CapRecord),
 }
 
+impl Record<'_> {
+    /// The subject that it is of, as numbered by userspace.
+    pub(crate) fn slot(&self) -> u32 {
+        match self {
+            Self::Write(sight) => sight.head.key.slot,
+            Self::Capability(check) => check.key.slot,
+        }
+    }
+}
+
 /// A first sight of an operation.
 #[derive(Debug)]
 pub(crate) struct WriteSight<'a> {
@@ -121,13 +131,11 @@ mod tests {
             kind: kind::WRITE,
             tgid: 7,
             key,
-            time_ns: 0,
             directory: 0,
+            tree: 0,
             call_flags: 0,
-            magic: 0,
             mode: 0,
-            dev: 0,
-            comm: [0; 16],
+            reserved: 0,
             names,
         };
         [head.as_bytes(), data].concat()

@@ -4,13 +4,14 @@
 //! Mandatory: BTF, the tracepoints of `bpf::Programs::load`. Falls back: see there.
 
 mod arch;
+mod asks;
 pub(crate) mod bpf;
 pub(crate) mod btf;
 pub(crate) mod calls;
 pub(crate) mod decode;
 pub(crate) mod symbols;
 
-pub(crate) use bpf::{Programs, Records};
+pub(crate) use bpf::{Programs, Records, resolve_offsets};
 
 /// Sizes of the kernel half's tables.
 #[derive(Debug, Clone)]
@@ -68,6 +69,14 @@ pub(crate) enum SensorError {
         /// Why, the verifier's words included.
         message: String,
     },
+    /// None of two equivalent hooks can be used.
+    #[error("{}; instead of it: {}", .first.short(), .second.short())]
+    Neither {
+        /// What became of the one that was tried first.
+        first: Box<SensorError>,
+        /// And of the other.
+        second: Box<SensorError>,
+    },
     /// A map cannot be used.
     #[error("the BPF map {map} cannot be used: {message}")]
     Map {
@@ -76,4 +85,28 @@ pub(crate) enum SensorError {
         /// Why.
         message: String,
     },
+}
+
+impl SensorError {
+    /// Its first line: of a program that is refused it says why, and the rest is the verifier's log.
+    pub(crate) fn short(&self) -> String {
+        self.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SensorError;
+
+    #[test]
+    fn where_both_kinds_are_refused_both_reasons_are_told() {
+        let refused = |program: &str| SensorError::Load {
+            program: program.to_owned(),
+            message: format!("{program} is bad\n1: r0 = 1\n"),
+        };
+        let [first, second] = ["fexit/x", "tp_btf/y"].map(|program| Box::new(refused(program)));
+        let error = SensorError::Neither { first, second }.to_string();
+        assert!(error.contains("fexit/x is bad") && error.contains("tp_btf/y is bad"), "{error}");
+        assert!(!error.contains("r0 = 1"), "{error}");
+    }
 }

@@ -12,8 +12,9 @@ use tokio::{
 };
 
 use super::{
-    Course, Trained, TrainingOptions, Watch, assemble,
+    Course, Loading, Trained, TrainingOptions, Watch, assemble,
     course::{self, Ending, Point},
+    interrupted_early,
     ready::Ready,
     timestamp,
 };
@@ -24,7 +25,7 @@ use crate::{
     ui::{LiveLine, Ui},
 };
 
-/// How long a command may take to end after SIGTERM, unless the user says otherwise.
+/// How long a command may take to end after the signal, unless the user says otherwise.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A training run of a command.
@@ -36,19 +37,24 @@ pub(crate) struct CommandTraining {
 }
 
 impl CommandTraining {
-    /// Runs it. The profile, and the status to end with: the command's own, 0 where we stopped it.
+    /// Runs it. The profile, and the status to end with: the command's own, 0 where we stopped it because the training
+    /// was over.
     ///
     /// # Errors
     /// Where there is no profile.
     pub(crate) async fn run(self) -> Result<(Trained, u8), Failure> {
-        let mut watch = Watch::start(self.options.sensor.clone()).await?;
+        let mut watch = Watch::start(Loading::begin(self.options.sensor.clone())).await?;
         let cgroup = OwnCgroup::create()?;
         watch.follow_cgroup(&cgroup)?;
         let line = self.ui.live_line();
         line.phase(Phase::Startup, &format!("starting {}", self.command.join(" ")));
         let mut course = Course { started: timestamp(), ..Course::default() };
         watch.begin()?;
+        if self.interrupts.is_asked() {
+            return Err(interrupted_early());
+        }
         let mut child = self.spawn(&cgroup)?;
+        self.interrupts.share_terminal();
         let ready = self.options.ready.as_ref().map(Ready::wait_on_host);
         let (ending, load) = course::watch_until(
             &self.options,
@@ -72,12 +78,18 @@ impl CommandTraining {
                 })?;
                 (status, false)
             }
-            _ => (self.stop(&mut child, &mut watch, &line).await?, true),
+            Ending::Interrupt => {
+                // What the user sends to us is meant for the command.
+                let signal = self.interrupts.signal();
+                (self.stop(&mut child, signal, &mut watch, &line).await?, false)
+            }
+            _ => (self.stop(&mut child, Signal::TERM, &mut watch, &line).await?, true),
         };
-        watch.look(&line);
+        watch.look_well(&line);
         drop(line);
         let code = code_of(status);
         course.exit = Some(Exit { status: i64::from(code), oom_killed: false, stopped });
+        // With what it has left running.
         drop(cgroup);
         let watched = watch.finish()?;
         let subject = Subject {
@@ -86,7 +98,7 @@ impl CommandTraining {
             ..Subject::default()
         };
         let profile = assemble(watched, course, subject);
-        Ok((Trained { profile, finding }, if stopped { 0 } else { code }))
+        Ok((Trained { profile, finding, last_lines: String::new() }, if stopped { 0 } else { code }))
     }
 
     fn spawn(&self, cgroup: &Cgroup) -> Result<Child, Failure> {
@@ -103,14 +115,15 @@ impl CommandTraining {
     async fn stop(
         &self,
         child: &mut Child,
+        signal: Signal,
         watch: &mut Watch,
         line: &LiveLine,
     ) -> Result<ExitStatus, Failure> {
-        watch.look(line);
+        watch.look_well(line);
         watch.enter(Phase::Shutdown)?;
         line.phase(Phase::Shutdown, "stopping");
         if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, Signal::TERM);
+            let _ = rustix::process::kill_process(pid, signal);
         }
         let limit = self.options.stop_timeout.unwrap_or(STOP_TIMEOUT);
         let mut second = self.interrupts.clone();

@@ -13,7 +13,10 @@ use crate::{
 };
 
 /// How often sizes are measured and figures shown.
-const LOOK_INTERVAL: Duration = Duration::from_millis(400);
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(400);
+
+/// How long the end of a subject may take that cannot be asked any more.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// What ended the time of watching. `E` is how a subject ends.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) enum Ending<E> {
     Subject(E, Point),
     /// The load test ended.
     Load(ExitStatus),
+    /// The load test was ended because it took too long.
+    LoadHung,
     /// `--duration` was over.
     Duration,
     /// The user asked to end.
@@ -39,6 +44,17 @@ pub(crate) enum Point {
     UnderLoad,
     /// With nothing more to wait for.
     Watching,
+}
+
+impl Point {
+    /// When that is, to be put behind what happened then; nothing where it is how a run may end.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::BeforeReady => " before it was ready",
+            Self::UnderLoad => " while the load test was running",
+            Self::Watching => "",
+        }
+    }
 }
 
 /// Watches until something ends it. `ended` completes with the subject's end, `ready` when the subject is ready.
@@ -66,9 +82,12 @@ pub(crate) async fn watch_until<E>(
                 () = interrupts.asked(1) => return Ok((Ending::Interrupt, None)),
                 held = &mut waiting => match held {
                     Ok(Ok(())) => break,
-                    // It is ending; how tells more.
-                    Ok(Err(ReadyError::OutputEnded)) => {
-                        return Ok((Ending::Subject(ended.await, Point::BeforeReady), None));
+                    // Perhaps it is ending; how tells more.
+                    Ok(Err(ReadyError::Runtime(error))) => {
+                        return match timeout(ENDING, ended).await {
+                            Ok(end) => Ok((Ending::Subject(end, Point::BeforeReady), None)),
+                            Err(_) => Err(error.into()),
+                        };
                     }
                     Ok(Err(error)) => return Err(Failure::new(Kind::Usage, error.to_string())),
                     Err(_) => return Ok((Ending::NotReady, None)),
@@ -78,6 +97,8 @@ pub(crate) async fn watch_until<E>(
         }
     }
 
+    // What was there only to start, and who was there.
+    watch.look_well(line);
     watch.enter(Phase::Steady)?;
     line.phase(Phase::Steady, if options.load.is_some() { "running the load test" } else { "watching" });
     let mut load = match &options.load {
@@ -92,15 +113,21 @@ pub(crate) async fn watch_until<E>(
             .clone()
             .map(|command| Load { command, exit_status: status.and_then(|status| status.code()) })
     };
-    let deadline = options.duration.map(|duration| Instant::now() + duration);
+    let after = |limit: Duration| Instant::now() + limit;
+    let deadline = options.duration.map(after);
+    let load_deadline = options.load_timeout.filter(|_| load.is_some()).map(after);
     loop {
         tokio::select! {
             biased;
             end = &mut ended => {
                 let point = if load.is_some() { Point::UnderLoad } else { Point::Watching };
+                end_load(load).await;
                 return Ok((Ending::Subject(end, point), report(None)));
             }
-            () = interrupts.asked(1) => return Ok((Ending::Interrupt, report(None))),
+            () = interrupts.asked(1) => {
+                end_load(load).await;
+                return Ok((Ending::Interrupt, report(None)));
+            }
             status = async {
                 match &mut load {
                     Some(load) => load.wait().await,
@@ -110,14 +137,30 @@ pub(crate) async fn watch_until<E>(
                 let status = status.map_err(|error| Failure::new(Kind::Host, format!("--load: {error}")))?;
                 return Ok((Ending::Load(status), report(Some(status))));
             }
-            () = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            } => return Ok((Ending::Duration, report(None))),
+            () = at(deadline) => {
+                end_load(load).await;
+                return Ok((Ending::Duration, report(None)));
+            }
+            () = at(load_deadline) => {
+                end_load(load).await;
+                return Ok((Ending::LoadHung, report(None)));
+            }
             _ = ticks.tick() => watch.look(line),
         }
+    }
+}
+
+async fn end_load(load: Option<LoadTest>) {
+    if let Some(load) = load {
+        load.end().await;
+    }
+}
+
+/// Waits for a moment, if there is one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -131,6 +174,16 @@ pub(crate) fn finding_of<E>(ending: &Ending<E>, options: &TrainingOptions) -> Op
             Some(code) => format!("the load test failed with status {code}"),
             None => "the load test was ended by a signal".to_owned(),
         }),
+        Ending::LoadHung => Some(
+            Failure::new(
+                Kind::Finding,
+                format!(
+                    "the load test did not end within {}, and was ended with all its children",
+                    humantime::format_duration(options.load_timeout.unwrap_or_default())
+                ),
+            )
+            .hint("allow more time with --load-timeout, or let the load test give up by itself"),
+        ),
         Ending::Duration if options.load.is_some() => {
             finding("the load test had not ended when --duration was over".to_owned())
         }

@@ -1,11 +1,17 @@
 //! The load test: a command of the user's own, run by the host's shell.
 
-use std::process::{ExitStatus, Stdio};
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
-/// A running load test. Dropping it ends it with all its children.
+/// How long a load test may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A running load test. Dropping it kills it with all its children.
 #[derive(Debug)]
 pub(crate) struct LoadTest {
     child: Child,
@@ -44,11 +50,24 @@ impl LoadTest {
     }
 }
 
+impl LoadTest {
+    /// Ends it with all its children, by force where they do not end when asked.
+    pub(crate) async fn end(mut self) {
+        let Some(group) = self.group else { return };
+        let _ = rustix::process::kill_process_group(group, Signal::TERM);
+        let _ = tokio::time::timeout(GRACE, self.child.wait()).await;
+        // The group lives as long as any process of it does.
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        let _ = self.child.wait().await;
+        self.group = None;
+    }
+}
+
 impl Drop for LoadTest {
     fn drop(&mut self) {
         if let Some(group) = self.group.take() {
-            // It may have ended just now.
-            let _ = rustix::process::kill_process_group(group, Signal::TERM);
+            // Nobody waits any more. It may have ended just now.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
     }
 }

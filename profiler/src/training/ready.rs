@@ -79,7 +79,12 @@ impl Ready {
     pub(crate) async fn wait(&self, docker: &Docker, id: &str) -> Result<(), ReadyError> {
         match self {
             Self::Delay(duration) => sleep(*duration).await,
-            Self::Log(regex) => return wait_for_line(docker, id, regex).await,
+            // The output ends where the container does, which may be started again.
+            Self::Log(regex) => {
+                while !has_printed(docker, id, regex).await {
+                    sleep(INTERVAL).await;
+                }
+            }
             Self::Healthy => loop {
                 match docker.health(id).await? {
                     Health::Healthy => break,
@@ -88,7 +93,7 @@ impl Ready {
                 }
             },
             Self::Exec(command) => {
-                while docker.exec(id, command).await? != 0 {
+                while docker.exec(id, command).await? != Some(0) {
                     sleep(INTERVAL).await;
                 }
             }
@@ -136,9 +141,6 @@ pub(crate) enum ReadyError {
     /// The image has none.
     #[error("--ready healthy: the image has no health check")]
     NoHealthCheck,
-    /// The output ended.
-    #[error("--ready log: the subject's output ended without a matching line")]
-    OutputEnded,
     /// There is no container.
     #[error("--ready: log, healthy and exec take a container; use tcp:PORT, http:URL or delay:DURATION")]
     NeedsContainer,
@@ -159,7 +161,8 @@ async fn answers(address: &str) -> bool {
     }
 }
 
-async fn wait_for_line(docker: &Docker, id: &str, regex: &Regex) -> Result<(), ReadyError> {
+/// Waits for a line, or the end of the output.
+async fn has_printed(docker: &Docker, id: &str, regex: &Regex) -> bool {
     let mut output = docker.follow_logs(id);
     let mut line = Vec::new();
     while let Some(chunk) = output.next().await {
@@ -168,14 +171,14 @@ async fn wait_for_line(docker: &Docker, id: &str, regex: &Regex) -> Result<(), R
             let room = MAX_LINE.saturating_sub(line.len());
             line.extend_from_slice(&part[..part.len().min(room)]);
             if regex.is_match(line.trim_ascii_end()) {
-                return Ok(());
+                return true;
             }
             if part.ends_with(b"\n") {
                 line.clear();
             }
         }
     }
-    Err(ReadyError::OutputEnded)
+    false
 }
 
 #[cfg(test)]

@@ -9,14 +9,16 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "not every test target uses every helper")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot go on fails its test")]
 
+pub(crate) mod background;
+
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,15 +31,46 @@ pub(crate) const SUBJECT: &str = "writepath-test/subject";
 pub(crate) const CLIENTS: &str = "writepath-test/base";
 /// What every container made by a test is labelled with.
 const LABEL: &str = "io.writepath.test=1";
-/// Longest time any one condition may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// Longest time any one condition may take, where the host is as fast as usual.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Longest time all tests of one program may take, where the host is as fast as usual.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Whether the host has what a test with these images needs. Prints what is missing.
 ///
 /// # Panics
 /// Where something is missing and `WRITEPATH_TEST_REQUIRE=1`.
 pub(crate) fn can_run(images: &[&str]) -> bool {
-    let Some(reason) = lacks(images) else { return true };
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        thread::spawn(|| {
+            thread::sleep(PROGRAM_LIMIT * slowness());
+            eprintln!("a test of this program hangs: it has taken {PROGRAM_LIMIT:?} × {}", slowness());
+            std::process::abort();
+        });
+    });
+    lacks(images).is_none_or(|reason| skip(&reason))
+}
+
+/// Whether the host has a program that a test needs besides. Prints that it is missing. The kernel matrix's machines
+/// have only what concerns a kernel.
+///
+/// # Panics
+/// Where it is missing and `WRITEPATH_TEST_REQUIRE=1`, but for those machines.
+pub(crate) fn has_program(program: &str) -> bool {
+    if Path::new(program).is_file() {
+        return true;
+    }
+    let reason = format!("{program} is missing");
+    if env::var("WRITEPATH_TEST_DAEMON").as_deref() == Ok("vm") {
+        println!("skipped: {reason}");
+        return false;
+    }
+    skip(&reason)
+}
+
+/// Says why a test is skipped; false.
+fn skip(reason: &str) -> bool {
     assert!(env::var("WRITEPATH_TEST_REQUIRE").as_deref() != Ok("1"), "cannot run here: {reason}");
     println!("skipped: {reason}");
     false
@@ -58,7 +91,16 @@ fn lacks(images: &[&str]) -> Option<String> {
 
 /// The Docker client, on the daemon under test.
 pub(crate) fn docker<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> std::io::Result<Output> {
-    Command::new("docker").args(arguments).output()
+    bounded("docker", LIMIT * 2 * slowness()).args(arguments).output()
+}
+
+/// A command that is killed where it takes longer than this, by coreutils' `timeout`: what hangs fails its test, and
+/// not the tests behind it.
+pub(crate) fn bounded(program: impl AsRef<OsStr>, limit: Duration) -> Command {
+    let mut command = Command::new("timeout");
+    // In the foreground: signals and the terminal are the command's as without it.
+    command.args(["--foreground", "--signal=KILL", &limit.as_secs().to_string()]).arg(program);
+    command
 }
 
 /// As [`docker`], for commands that must succeed: their trimmed standard output.
@@ -70,7 +112,8 @@ pub(crate) fn docker_ok<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>)
 
 /// The `writepath` binary under test.
 pub(crate) fn writepath<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_writepath")).args(arguments).output().expect("writepath can be started")
+    let mut command = bounded(env!("CARGO_BIN_EXE_writepath"), LIMIT * 10 * slowness());
+    command.args(arguments).output().expect("writepath can be started")
 }
 
 /// As [`writepath`], for runs that must end with this status: their standard output.
@@ -96,9 +139,15 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Polls until the condition holds; false when it did not within [`LIMIT`].
+/// How many times slower than usual this host is, as `WRITEPATH_TEST_SLOWNESS` says: a processor that is translated is. Limits
+/// are multiplied by it and loads divided.
+pub(crate) fn slowness() -> u32 {
+    env::var("WRITEPATH_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Polls until the condition holds; false when it did not within [`LIMIT`] (times [`slowness`]).
 pub(crate) fn eventually(mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + LIMIT * slowness();
     loop {
         if holds() {
             return true;
@@ -145,6 +194,45 @@ impl Profiles {
 /// A profile that was written.
 pub(crate) fn read(profile: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(profile).expect("the profile was written")).expect("it is JSON")
+}
+
+/// Keeps a result where `WRITEPATH_TEST_RESULTS` names a directory: what must come out the same on every kernel, with
+/// every kind of sensors and with every daemon. `cargo xtask` compares them.
+pub(crate) fn keep(name: &str, result: &Value) {
+    let Some(directory) = env::var_os("WRITEPATH_TEST_RESULTS") else { return };
+    let directory = PathBuf::from(directory);
+    std::fs::create_dir_all(&directory).expect("results can be kept");
+    std::fs::write(directory.join(format!("{name}.json")), result.to_string()).expect("results can be kept");
+}
+
+/// The codes of a profile's gaps.
+pub(crate) fn gap_codes(profile: &Value) -> Vec<&str> {
+    let gaps = profile["coverage"]["gaps"].as_array().expect("a list");
+    gaps.iter().filter_map(|gap| gap["code"].as_str()).collect()
+}
+
+/// Whether a profile has this operation on this path.
+pub(crate) fn has_write(profile: &Value, op: &str, path: &str) -> bool {
+    let writes = profile["writes"].as_array().expect("a list");
+    writes.iter().any(|write| write["op"] == op && write["path"] == path)
+}
+
+/// What the daemon says of a container; empty where there is none.
+pub(crate) fn inspect(name: &str, format: &str) -> String {
+    docker(["container", "inspect", "--format", format, name])
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| text(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Where the cgroup hierarchy of version 2 is mounted.
+pub(crate) fn cgroup_root() -> &'static Path {
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .map(Path::new)
+        .into_iter()
+        .find(|root| root.join("cgroup.controllers").is_file())
+        .expect("a hierarchy of version 2 is mounted")
 }
 
 /// Sends a signal to a process that the test started.
@@ -256,7 +344,7 @@ impl Container {
 
     /// Stops it with its stop signal and returns its exit status.
     pub(crate) fn stop(&self) -> String {
-        docker_ok(["stop", "--time", "20", &self.name]);
+        docker_ok(["stop", "--time", &(20 * slowness()).to_string(), &self.name]);
         self.inspect("{{.State.ExitCode}}")
     }
 }

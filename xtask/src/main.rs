@@ -4,8 +4,14 @@
 //! and what a verb starts (a daemon, a container) it also stops. What a host does not offer is said together with
 //! the commands that mend it, and ends with status 3.
 
+mod agreement;
+mod archives;
+mod bench;
 mod build;
+mod catalog;
 mod command;
+mod consumers;
+mod cross;
 mod daemon;
 mod demo;
 mod doc;
@@ -52,10 +58,18 @@ enum Verb {
     Test(test::Options),
     /// Integration tests in virtual machines, on the kernels of several Debian releases
     VmTest(vm::Options),
+    /// The offsets that are found in the BTF of several Debian releases' kernels, against a C compiler's
+    Btf(vm::Kernels),
+    /// Build for arm64, and try what can be tried of it on this host
+    Cross,
     /// Build the test images on the host's daemon
     Images,
     /// Start the second daemon (overlay2, pure cgroup v2) with the test images, and stop it on Ctrl-C or end of input
     SecondDaemon,
+    /// Measure what being observed costs: bare, writepath, other tracers; and compare with the targets
+    Bench(bench::Options),
+    /// Profile real applications, prove their plans, and find out how much of them is necessary
+    Catalog(catalog::Options),
     /// Profile a sample service, print its plan, run it under the plan
     Demo,
     /// Send COUNT requests to the sample service at URL and fail when one of them does
@@ -77,8 +91,12 @@ fn main() -> ExitCode {
         Verb::Doc => doc::run(),
         Verb::Test(options) => test::run(&options),
         Verb::VmTest(options) => vm::run(&options),
+        Verb::Btf(kernels) => vm::btf(&kernels),
+        Verb::Cross => cross::run(),
         Verb::Images => images::run(),
         Verb::SecondDaemon => daemon::second::run(),
+        Verb::Bench(options) => bench::run(&options),
+        Verb::Catalog(options) => catalog::run(&options),
         Verb::Demo => demo::run(),
         Verb::HttpLoad { url, count } => http_load::run(&url, count),
     };

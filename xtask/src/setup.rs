@@ -64,18 +64,18 @@ fn rust() -> Result<()> {
             "nightly",
         ]))?;
     }
-    static_target()
+    // What containers' programs are linked for.
+    target(&workspace::static_target())
 }
 
-/// The target that containers' programs are linked for.
-fn static_target() -> Result<()> {
-    let target = workspace::static_target();
+/// The standard library for a target.
+pub(crate) fn target(target: &str) -> Result<()> {
     let targets = command::read(
         Command::new("rustup").args(["target", "list", "--installed"]).current_dir(workspace::root()),
     )?;
     if !targets.lines().any(|line| line == target) {
         say(&format!("adding the target {target}"));
-        command::run(Command::new("rustup").args(["target", "add", &target]).current_dir(workspace::root()))?;
+        command::run(Command::new("rustup").args(["target", "add", target]).current_dir(workspace::root()))?;
     }
     Ok(())
 }

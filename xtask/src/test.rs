@@ -1,19 +1,22 @@
 //! `cargo xtask test`: unit tests of the workspace, then the integration tests of `profiler` on both daemons.
 //!
 //! The integration tests find a daemon at `DOCKER_HOST` and the images of `images` on it. Here nothing that they need
-//! may be missing, so they are told (`WRITEPATH_TEST_REQUIRE=1`) to fail where they would otherwise skip. The
-//! last line sums up what libtest reported in all runs: `N passed, N failed, N skipped`.
+//! may be missing, so they are told (`WRITEPATH_TEST_REQUIRE=1`) to fail where they would otherwise skip. What they
+//! saw must be the same on both daemons, which differ in storage driver and cgroup mode. The last line sums up what
+//! libtest reported in all runs: `N passed, N failed, N skipped`.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 
+use crate::agreement::{self, Results};
 use crate::command::{self, say};
 use crate::daemon::{Daemon, host, second};
 use crate::packages::{self, HostLacks};
-use crate::{images, setup, workspace};
+use crate::{consumers, images, setup, workspace};
 
 /// Which tests to run.
 #[derive(clap::Args)]
@@ -60,6 +63,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn unit(options: &Options, tally: &mut Tally) -> Result<()> {
     say("unit tests");
+    // Without root what is missing cannot be installed, and those tests are skipped.
+    let quadlet = if options.unit { None } else { Some(consumers::ensure()?) };
     // profiler's own test targets are the integration tests; everywhere else all targets are meant.
     let profiler: &[&str] = match workspace::root().join("profiler/src/lib.rs").is_file() {
         true => &["--package", "profiler", "--lib", "--bins"],
@@ -69,6 +74,9 @@ fn unit(options: &Options, tally: &mut Tally) -> Result<()> {
     for packages in [profiler, &others, &["--package", "profiler-ebpf", "--lib", "--all-features"]] {
         let mut command = workspace::cargo();
         command.args(["test", "--no-fail-fast"]).args(packages).arg("--").args(&options.filter);
+        if let Some(quadlet) = &quadlet {
+            command.env("WRITEPATH_TEST_REQUIRE", "1").env("WRITEPATH_TEST_QUADLET", quadlet);
+        }
         tally.run(&mut command)?;
     }
     Ok(())
@@ -82,20 +90,28 @@ fn integration(options: &Options, tally: &mut Tally) -> Result<()> {
         return Err(anyhow!(HostLacks { what: what.to_owned(), commands }));
     }
     command::run(workspace::cargo().args(["test", "--no-run", "--package", "profiler", "--test", "*"]))?;
+    consumers::ensure()?;
     let host = host::ensure()?;
     images::build_all(&host)?;
+    let mut seen = Vec::new();
     if options.daemon != Where::Second {
-        integration_on(&host, options, tally)?;
+        seen.push(integration_on(&host, options, tally)?);
     }
     if options.daemon != Where::Host {
         let second = second::start()?;
         images::copy_all(&host, &second)?;
-        integration_on(&second, options, tally)?;
+        seen.push(integration_on(&second, options, tally)?);
     }
+    tally.disagree = agreement::print(&seen.iter().collect::<Vec<_>>()).is_err();
     Ok(())
 }
 
-fn integration_on(daemon: &dyn Daemon, options: &Options, tally: &mut Tally) -> Result<()> {
+/// Runs them on one daemon; what they saw.
+fn integration_on(daemon: &dyn Daemon, options: &Options, tally: &mut Tally) -> Result<Results> {
+    let results = workspace::scratch().join("test").join(daemon.name());
+    if results.exists() {
+        fs::remove_dir_all(&results)?;
+    }
     say(&format!("integration tests on the {} daemon ({})", daemon.name(), daemon.describe()?));
     let mut command = daemon.command("cargo");
     command
@@ -104,8 +120,10 @@ fn integration_on(daemon: &dyn Daemon, options: &Options, tally: &mut Tally) -> 
         .args(["test", "--offline", "--no-fail-fast", "--package", "profiler", "--test", "*", "--"])
         .args(&options.filter)
         .env("WRITEPATH_TEST_DAEMON", daemon.name())
+        .env("WRITEPATH_TEST_RESULTS", &results)
         .env("WRITEPATH_TEST_REQUIRE", "1");
-    tally.run(&mut command)
+    tally.run(&mut command)?;
+    Results::read(daemon.name(), &results)
 }
 
 /// The sum of libtest's results.
@@ -116,11 +134,13 @@ pub(crate) struct Tally {
     pub(crate) skipped: u32,
     /// Runs that failed: also those that did not come as far as a result.
     failed_runs: u32,
+    /// What was seen was not the same everywhere.
+    disagree: bool,
 }
 
 impl Tally {
     /// Runs a test command, passing its output on. A test that fails does not keep the next run from starting.
-    fn run(&mut self, command: &mut Command) -> Result<()> {
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
         say(&format!("running {}", command::shown(command)));
         let mut child = command
             .stdin(Stdio::null())
@@ -158,11 +178,14 @@ impl Tally {
     }
 
     /// Prints the sum as the last line.
-    fn close(&self) -> Result<()> {
-        let Self { passed, failed, skipped, failed_runs } = self;
+    pub(crate) fn close(&self) -> Result<()> {
+        let Self { passed, failed, skipped, failed_runs, disagree } = self;
         println!("{passed} passed, {failed} failed, {skipped} skipped");
         if *failed > 0 || *failed_runs > 0 {
             bail!("{failed_runs} of the test runs failed, with {failed} failed tests");
+        }
+        if *disagree {
+            bail!("what the tests saw is not the same everywhere");
         }
         if *passed == 0 {
             bail!("no test ran: does the filter match any?");
@@ -183,7 +206,7 @@ mod tests {
         );
         tally.add("test a ... ok");
         tally.add("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
-        assert_eq!(tally, Tally { passed: 5, failed: 1, skipped: 1, failed_runs: 0 });
+        assert_eq!(tally, Tally { passed: 5, failed: 1, skipped: 1, ..Tally::default() });
         assert!(tally.close().is_err());
         assert!(Tally::default().close().is_err());
     }

@@ -30,6 +30,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// git in the repository's root.
+pub(crate) fn git() -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(root());
+    command
+}
+
 /// Cargo of the nightly tool chain, which the kernel half is built with.
 pub(crate) fn cargo_nightly() -> Command {
     let mut command = Command::new("rustup");

@@ -1,8 +1,8 @@
-//! Images of real applications, from Debian's packages: one root file system with all of them, and for each
+//! Images of real applications, from Debian's packages: a root file system with all of them, and for each
 //! application a Dockerfile of ours on top (`xtask/images/NAME/`).
 //!
 //! The clients that put load on them (ab, pgbench, redis-benchmark) are in the common root file system, so tests
-//! need none on the host.
+//! need none on the host. The catalogue has a root file system of its own ([`super::catalog`]), made in the same way.
 
 use std::fs;
 use std::panic::resume_unwind;
@@ -18,20 +18,36 @@ use crate::daemon::Daemon;
 use crate::workspace;
 
 /// The common root file system.
-const BASE: &str = "writepath-test/base";
+pub(crate) const BASE: &str = "writepath-test/base";
+/// nginx.
+pub(crate) const NGINX: &str = "writepath-test/nginx";
+/// PostgreSQL.
+pub(crate) const POSTGRES: &str = "writepath-test/postgres";
+/// Redis.
+pub(crate) const REDIS: &str = "writepath-test/redis";
+/// A small web application, for projects of several services.
+const WEBAPP: &str = "writepath-test/webapp";
+/// What sends on the log of another container.
+const SHIPPER: &str = "writepath-test/shipper";
 /// The applications: the directory below `xtask/images` and the image's name.
-const APPLICATIONS: [(&str, &str); 3] = [
-    ("nginx", "writepath-test/nginx"),
-    ("postgres", "writepath-test/postgres"),
-    ("redis", "writepath-test/redis"),
-];
+const APPLICATIONS: [(&str, &str); 5] =
+    [("nginx", NGINX), ("postgres", POSTGRES), ("redis", REDIS), ("webapp", WEBAPP), ("shipper", SHIPPER)];
 
-/// What is installed: the applications, their load clients, and what entrypoints drop privileges with.
-const PACKAGES: &str = "nginx-light,postgresql,redis-server,apache2-utils,gosu";
+/// The root file system of the tests' applications: they, their load clients, and what entrypoints drop privileges
+/// with. LLVM is left out, which PostgreSQL does without (it merely compiles no queries); no database cluster is made
+/// by the package, as that is the entrypoint's to do.
+const TESTS: RootFileSystem = RootFileSystem {
+    image: BASE,
+    packages: "nginx-light,postgresql,redis-server,apache2-utils,gosu",
+    options: &[
+        "--dpkgopt=path-exclude=/usr/lib/*/libLLVM*",
+        "--dpkgopt=path-exclude=/usr/lib/postgresql/*/lib/bitcode/*",
+        "--essential-hook=mkdir -p \"$1/etc/postgresql-common\" && echo 'create_main_cluster = false' > \"$1/etc/postgresql-common/createcluster.conf\"",
+    ],
+};
 
-/// How it is installed, besides. Documentation is left out, and LLVM, which PostgreSQL does without (it merely
-/// compiles no queries); no database cluster is made by the package, as that is the entrypoint's to do.
-const OPTIONS: [&str; 11] = [
+/// How packages are installed, whichever they are. Documentation is left out.
+const OPTIONS: [&str; 7] = [
     "--mode=root",
     "--variant=minbase",
     "--aptopt=APT::Install-Recommends \"false\"",
@@ -39,11 +55,11 @@ const OPTIONS: [&str; 11] = [
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--dpkgopt=path-exclude=/usr/lib/*/libLLVM*",
-    "--dpkgopt=path-exclude=/usr/lib/postgresql/*/lib/bitcode/*",
-    "--essential-hook=mkdir -p \"$1/etc/postgresql-common\" && echo 'create_main_cluster = false' > \"$1/etc/postgresql-common/createcluster.conf\"",
-    "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/* \"$1\"/var/log/*.log",
 ];
+
+/// What is removed at the end.
+const CLEANING: &str =
+    "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/* \"$1\"/var/log/*.log";
 
 /// Used where the host is no Debian of its own.
 const FALLBACK_SUITE: &str = "bookworm";
@@ -55,11 +71,20 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Builds what is missing or outdated.
 pub(super) fn build(daemon: &dyn Daemon) -> Result<()> {
-    let base = &build_base(daemon)?;
+    let base = TESTS.build(daemon)?;
+    let builds = APPLICATIONS.map(|(directory, image)| (directory.to_owned(), image.to_owned()));
+    build_on(daemon, &base, &builds)
+}
+
+/// Builds the images of directories below `xtask/images` that are missing or outdated: directory and image. `base` is the
+/// fingerprint of what they are built on.
+pub(super) fn build_on(daemon: &dyn Daemon, base: &str, builds: &[(String, String)]) -> Result<()> {
     // Side by side: the classic builder makes a container for every line, which takes its time on some drivers.
     thread::scope(|scope| {
-        let builds = APPLICATIONS
-            .map(|(directory, image)| scope.spawn(move || build_application(daemon, base, directory, image)));
+        let builds: Vec<_> = builds
+            .iter()
+            .map(|(directory, image)| scope.spawn(move || build_application(daemon, base, directory, image)))
+            .collect();
         builds.into_iter().try_for_each(|build| match build.join() {
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
@@ -67,23 +92,41 @@ pub(super) fn build(daemon: &dyn Daemon) -> Result<()> {
     })
 }
 
-/// Builds the common root file system; returns its fingerprint.
-fn build_base(daemon: &dyn Daemon) -> Result<String> {
-    let (suite, sources) = suite_and_sources()?;
-    let options = OPTIONS.iter().map(|option| option.as_bytes());
-    let fingerprint = fingerprint(options.chain([PACKAGES.as_bytes(), suite.as_bytes()]));
-    if is_current(daemon, BASE, &fingerprint) {
-        return Ok(fingerprint);
+/// A root file system out of Debian's packages, as an image.
+pub(super) struct RootFileSystem {
+    /// The image's name.
+    pub(super) image: &'static str,
+    /// The packages, separated by commas.
+    pub(super) packages: &'static str,
+    /// What mmdebstrap is told besides.
+    pub(super) options: &'static [&'static str],
+}
+
+impl RootFileSystem {
+    /// Builds it where it is missing or outdated; returns its fingerprint.
+    pub(super) fn build(&self, daemon: &dyn Daemon) -> Result<String> {
+        let (suite, sources) = suite_and_sources()?;
+        let options: Vec<&str> = OPTIONS.iter().chain(self.options).copied().chain([CLEANING]).collect();
+        let parts = options.iter().map(|option| option.as_bytes());
+        let fingerprint = fingerprint(parts.chain([self.packages.as_bytes(), suite.as_bytes()]));
+        if is_current(daemon, self.image, &fingerprint) {
+            return Ok(fingerprint);
+        }
+        super::ensure_tools()?;
+        say(&format!("building the root file system {} from Debian {suite}", self.image));
+        let directory = tempfile::Builder::new().prefix("writepath-images").tempdir()?;
+        let archive = directory.path().join("base.tar");
+        let mut bootstrap = Command::new("mmdebstrap");
+        bootstrap
+            .args(options)
+            .arg(format!("--include={}", self.packages))
+            .arg("--quiet")
+            .arg(&suite)
+            .arg(&archive);
+        command::run_quietly(bootstrap.args(sources))?;
+        import(daemon, self.image, &fingerprint, &[], &Archive::File(archive))?;
+        Ok(fingerprint)
     }
-    super::ensure_tools()?;
-    say(&format!("building the root file system of the application images from Debian {suite}"));
-    let directory = tempfile::Builder::new().prefix("writepath-images").tempdir()?;
-    let archive = directory.path().join("base.tar");
-    let mut bootstrap = Command::new("mmdebstrap");
-    bootstrap.args(OPTIONS).arg(format!("--include={PACKAGES}")).arg("--quiet").arg(&suite).arg(&archive);
-    command::run_quietly(bootstrap.args(sources))?;
-    import(daemon, BASE, &fingerprint, &[], &Archive::File(archive))?;
-    Ok(fingerprint)
 }
 
 /// The host's own Debian suite and its package sources; without them, mmdebstrap's defaults for a stable suite.

@@ -4,6 +4,7 @@
 //! packages are taken as they are on the day of the build; a newer package alone does not rebuild an image. Images
 //! stay on the host's daemon; the second daemon is given copies and loses them when it is stopped.
 
+mod catalog;
 mod debian;
 mod scratch;
 
@@ -16,7 +17,9 @@ use crate::command::{self, say};
 use crate::daemon::{Daemon, host};
 use crate::packages;
 
-pub(crate) use scratch::{SAMPLE, SUBJECT};
+pub(crate) use catalog::BASE as CATALOG_BASE;
+pub(crate) use debian::{BASE, NGINX, POSTGRES, REDIS};
+pub(crate) use scratch::{SAMPLE, SUBJECT, program};
 
 /// What every image here is labelled with.
 const OWN_LABEL: &str = "io.writepath.test=1";
@@ -48,6 +51,16 @@ pub(crate) fn build_subject(daemon: &dyn Daemon) -> Result<()> {
 /// Builds the sample service's image alone.
 pub(crate) fn build_sample(daemon: &dyn Daemon) -> Result<()> {
     scratch::build_sample(daemon)
+}
+
+/// Builds the images of real applications alone.
+pub(crate) fn build_applications(daemon: &dyn Daemon) -> Result<()> {
+    debian::build(daemon)
+}
+
+/// Builds the images of these directories of the catalogue alone.
+pub(crate) fn build_catalog(daemon: &dyn Daemon, directories: &[&str]) -> Result<()> {
+    catalog::build(daemon, directories)
 }
 
 /// Where the program whose verbs do one thing each lies, built.

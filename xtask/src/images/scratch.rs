@@ -55,7 +55,7 @@ fn build_program(name: &str) -> Result<Vec<u8>> {
 }
 
 /// Links one program of `xtask/subjects` statically and returns where it lies.
-pub(super) fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let target = workspace::static_target();
     let mut cargo = workspace::cargo();
     cargo.args([

@@ -11,8 +11,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::cache::Cache;
-use super::debian::{Archive, Lists, Mirrors};
 use super::disk;
+use crate::archives::{Archive, Lists, Mirrors};
 use crate::command;
 
 /// A line of the matrix.

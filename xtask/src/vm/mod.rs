@@ -7,8 +7,8 @@
 //! What takes long to make stays below the target directory, as do the results of the last run of each kernel: the
 //! jobs' output, the profiles, the daemon's and the kernel's log, the console.
 
+mod btf;
 mod cache;
-mod debian;
 mod disk;
 mod initramfs;
 mod kernel;
@@ -26,12 +26,13 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 
 use self::cache::Cache;
-use self::debian::Mirrors;
 use self::kernel::{Kernel, MATRIX};
 use self::machine::{Accelerator, Boot, Disk, Machine};
 use self::payload::Payload;
 use self::report::Report;
 use self::userland::Userland;
+use crate::agreement;
+use crate::archives::Mirrors;
 use crate::command::say;
 use crate::daemon::host;
 use crate::packages::{self, HostLacks, Package};
@@ -39,23 +40,32 @@ use crate::{setup, workspace};
 
 /// What a machine may take besides its jobs: booting, starting Docker, switching off.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
+/// The kinds of sensors that are tried where none is named.
+const SENSORS: [&str; 2] = ["fexit", "tracepoint"];
 /// Room for what the jobs leave as results.
 const RESULTS_MEBIBYTES: u64 = 512;
+
+/// Some kernels of the matrix.
+#[derive(clap::Args)]
+pub(crate) struct Kernels {
+    /// The kernels, by their names in `vm-test --list`; all of them where none is named
+    #[arg(value_name = "KERNEL")]
+    kernels: Vec<String>,
+}
 
 /// Which tests to run where.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The kernels, by their names in --list; all of them where none is named
-    #[arg(value_name = "KERNEL")]
-    kernels: Vec<String>,
+    #[command(flatten)]
+    kernels: Kernels,
     /// Print the kernels and do nothing else
     #[arg(long)]
     list: bool,
-    /// A test program of the package `profiler`; may be repeated
-    #[arg(long = "test", value_name = "NAME", default_values = payload::TESTS)]
+    /// A test program of the package `profiler`; may be repeated [default: all of them]
+    #[arg(long = "test", value_name = "NAME")]
     tests: Vec<String>,
-    /// Kinds of sensors, separated by commas: the tests run once with each (as WRITEPATH_SENSOR) instead of with
-    /// those that the program chooses
+    /// Kinds of sensors, separated by commas: the tests run once with each (as WRITEPATH_SENSOR), and what is named
+    /// must work [default: fexit,tracepoint, as far as the kernel allows it]
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     sensors: Vec<String>,
     /// Who makes the containers' cgroups, separated by commas: the tests run once with each
@@ -70,6 +80,9 @@ pub(crate) struct Options {
     /// Further parameters of the kernel, for instance `preempt=full`
     #[arg(long, value_name = "PARAMETERS", default_value = "")]
     append: String,
+    /// Boot nothing: compare what the last runs of the kernels left
+    #[arg(long)]
+    compare: bool,
     /// Make everything anew that is usually kept, with Debian's packages of today
     #[arg(long)]
     rebuild: bool,
@@ -88,6 +101,14 @@ enum CgroupDriver {
 }
 
 impl CgroupDriver {
+    /// What a person calls a kernel with this driver, and the directory of its results.
+    fn name_with(self, kernel: &Kernel) -> String {
+        match self {
+            Self::Cgroupfs => kernel.name.to_owned(),
+            Self::Systemd => format!("{}-systemd", kernel.name),
+        }
+    }
+
     /// What tells the guest so.
     fn parameters(self) -> &'static str {
         match self {
@@ -105,7 +126,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    let kernels = kernel::chosen(&options.kernels)?;
+    let kernels = kernel::chosen(&options.kernels.kernels)?;
+    if options.compare {
+        return compare_last(&kernels, &options.cgroup_drivers);
+    }
     ensure_host()?;
     setup::run()?;
     let directory = workspace::scratch().join("vm");
@@ -114,28 +138,62 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     let cache = Cache::open(directory.join("cache"), options.rebuild)?;
     let mirrors = Mirrors::of_host()?;
+    btf::check(&kernels, &cache, &mirrors)?;
     let userland = userland::build(&cache, &mirrors)?;
-    let payload = Payload::tests(&options.tests, &options.filter, &options.sensors)?;
+    let is_probing = options.sensors.is_empty();
+    let sensors = if is_probing { SENSORS.map(str::to_owned).into() } else { options.sensors.clone() };
+    let payload = Payload::tests(&options.tests, &options.filter, &sensors)?;
     let work = Work::new(&directory)?;
     {
         let daemon = host::ensure()?;
         payload.build_images(&daemon)?;
         payload.write(&work.payload(), &work.0, &daemon)?;
     }
-    let bench = Bench { directory, cache, mirrors, userland, payload, work, append: &options.append };
+    let append = &options.append;
+    let bench = Bench { directory, cache, mirrors, userland, payload, work, append, is_probing };
     let mut reports = Vec::new();
     for kernel in kernels {
         for &driver in &options.cgroup_drivers {
-            let name = match driver {
-                CgroupDriver::Cgroupfs => kernel.name.to_owned(),
-                CgroupDriver::Systemd => format!("{}-systemd", kernel.name),
-            };
+            let name = driver.name_with(kernel);
             // One that cannot be fetched or booted does not keep the next from its turn.
             let report = bench.test(kernel, driver, &name).unwrap_or_else(Report::of_failure);
             reports.push((name, report));
         }
     }
     report::print(&reports)
+}
+
+/// Tests the resolver of offsets against the kernels' BTF, without booting them.
+pub(crate) fn btf(kernels: &Kernels) -> Result<()> {
+    let kernels = kernel::chosen(&kernels.kernels)?;
+    ensure_packages()?;
+    setup::tool_chain()?;
+    let directory = workspace::scratch().join("vm");
+    fs::create_dir_all(&directory)?;
+    let _lock = lock(&directory)?;
+    let cache = Cache::open(directory.join("cache"), false)?;
+    btf::check(&kernels, &cache, &Mirrors::of_host()?)
+}
+
+/// Where the results of a kernel's last run lie.
+fn results_of(directory: &Path, name: &str) -> PathBuf {
+    directory.join("results").join(name)
+}
+
+/// Compares what the last runs left.
+fn compare_last(kernels: &[&Kernel], drivers: &[CgroupDriver]) -> Result<()> {
+    let directory = workspace::scratch().join("vm");
+    let mut places = Vec::new();
+    for kernel in kernels {
+        for driver in drivers {
+            let name = driver.name_with(kernel);
+            let results = results_of(&directory, &name);
+            if results.is_dir() {
+                places.extend(report::compared(&name, &results)?);
+            }
+        }
+    }
+    agreement::print(&places.iter().collect::<Vec<_>>())
 }
 
 /// What all machines of a run share.
@@ -148,13 +206,15 @@ struct Bench<'a> {
     work: Work,
     /// Further parameters of the kernel.
     append: &'a str,
+    /// A kind of sensors that the kernel refuses is no failure.
+    is_probing: bool,
 }
 
 impl Bench<'_> {
     /// Boots one kernel and sees its jobs through. What goes wrong in the machine is in the report.
     fn test(&self, kernel: &Kernel, driver: CgroupDriver, name: &str) -> Result<Report> {
         let files = kernel.files(&self.cache, &self.mirrors)?;
-        let results = self.directory.join("results").join(name);
+        let results = results_of(&self.directory, name);
         if results.exists() {
             fs::remove_dir_all(&results)?;
         }
@@ -180,11 +240,11 @@ impl Bench<'_> {
             console: &results.join("console.log"),
             limit: BOOT_LIMIT + self.payload.limit(),
         };
-        let mut report = Report::default();
+        let mut report = Report::new(self.is_probing);
         let said = File::create(results.join("guest.log"))?;
         watch(boot.start(accelerator)?, name, &mut report, said);
         disk::unpack(&archive, &results)?;
-        report.close(&results, start.elapsed())?;
+        report.close(name, &results, start.elapsed())?;
         say(&format!("logs and profiles are in {}", results.display()));
         Ok(report)
     }
@@ -226,8 +286,13 @@ fn ensure_host() -> Result<()> {
         return Err(anyhow!(HostLacks { what, commands: vec!["cargo xtask vm-test".to_owned()] }));
     }
     packages::ensure(&machine::packages())?;
+    packages::ensure(&[Package::program("mmdebstrap", "mmdebstrap")])?;
+    ensure_packages()
+}
+
+/// What fetching and unpacking a kernel takes.
+fn ensure_packages() -> Result<()> {
     packages::ensure(&[
-        Package::program("mmdebstrap", "mmdebstrap"),
         Package::library("debian-archive-keyring"),
         Package::program("e2fsprogs", "mke2fs"),
         Package::program("kmod", "depmod"),
@@ -242,7 +307,7 @@ fn lock(directory: &Path) -> Result<File> {
     let lock = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => bail!("another `cargo xtask vm-test` is running"),
+        Err(TryLockError::WouldBlock) => bail!("another `cargo xtask vm-test` (or `btf`) is running"),
         Err(TryLockError::Error(error)) => {
             Err(error).context("locking the directory of the virtual machines")
         }

@@ -23,12 +23,18 @@ const INIT: &str = include_str!("guest/init.sh");
 /// The same for a guest whose first process is systemd.
 const UNIT: &str = include_str!("guest/vm-test.service");
 
-/// The test programs that run without being named: those that need no image of a real application.
-pub(super) const TESTS: [&str; 4] = ["operations", "driving", "coverage", "input"];
-/// The one that takes all images.
+/// The test program that takes all images.
 const APPLICATIONS: &str = "applications";
 /// How the names of those profiles begin, among the results, from which is told what sensors were used.
 pub(super) const SENSORS: &str = "sensors";
+/// How the names of the directories begin, among the results, that hold what is compared between places.
+pub(super) const COMPARED: &str = "compared";
+
+/// How long one test program may take: under a processor that is translated everything is slow.
+const TEST_LIMIT: Duration = Duration::from_secs(1800);
+
+/// How much more patience tests are asked to have, and how much less load to make. Under KVM it does no harm.
+const SLOWNESS: &str = "10";
 
 /// What a machine is given to do.
 pub(super) struct Payload {
@@ -54,24 +60,23 @@ struct Job {
 }
 
 impl Payload {
-    /// The integration tests, once for each kind of sensor that is named, or else with those that the program chooses.
+    /// The integration tests with these names, or all of them, once with each kind of sensors.
     pub(super) fn tests(names: &[String], filter: &[String], sensors: &[String]) -> Result<Self> {
-        let programs = build_tests(names)?;
-        let binary = shell(&[&programs.binary.display().to_string()])?;
-        let choices = match sensors {
-            [] => vec![None],
-            kinds => kinds.iter().map(Some).collect(),
+        let names = match names {
+            [] => all_tests()?,
+            names => names.to_vec(),
         };
+        let programs = build_tests(&names)?;
+        let binary = shell(&[&programs.binary.display().to_string()])?;
         let mut jobs = Vec::new();
-        for (group, choice) in (1..).zip(choices) {
-            let suffix = choice.map(|kind| format!("-{kind}")).unwrap_or_default();
-            let sensor = choice.map(|kind| ("WRITEPATH_SENSOR", kind.clone()));
+        for (group, kind) in (1..).zip(sensors) {
+            let sensor = ("WRITEPATH_SENSOR", kind.clone());
             jobs.push(Job {
-                name: format!("{SENSORS}{suffix}"),
-                environment: sensor.clone().into_iter().collect(),
+                name: format!("{SENSORS}-{kind}"),
+                environment: vec![sensor.clone()],
                 script: format!(
-                    "{binary} doctor > \"$WRITEPATH_VM_RESULTS/doctor{suffix}.txt\" 2>&1\n\
-                     exec {binary} -v run -o \"$WRITEPATH_VM_RESULTS/{SENSORS}{suffix}.json\" {} mkdir /tmp/x",
+                    "{binary} doctor > \"$WRITEPATH_VM_RESULTS/doctor-{kind}.txt\" 2>&1\n\
+                     exec {binary} -v run -o \"$WRITEPATH_VM_RESULTS/{SENSORS}-{kind}.json\" {} mkdir /tmp/x",
                     images::SUBJECT
                 ),
                 limit: Duration::from_secs(300),
@@ -79,18 +84,24 @@ impl Payload {
                 vital: true,
             });
             for (name, program) in &programs.tests {
-                let mut environment = vec![
+                let environment = vec![
                     ("WRITEPATH_TEST_REQUIRE", "1".to_owned()),
                     ("WRITEPATH_TEST_DAEMON", "vm".to_owned()),
+                    ("WRITEPATH_TEST_SLOWNESS", SLOWNESS.to_owned()),
+                    // One at a time comes to its end sooner than several that wait for each other.
+                    ("RUST_TEST_THREADS", "1".to_owned()),
+                    sensor.clone(),
                 ];
-                environment.extend(sensor.clone());
                 let program = program.display().to_string();
                 let words = [program.as_str()].into_iter().chain(filter.iter().map(String::as_str));
                 jobs.push(Job {
-                    name: format!("{name}{suffix}"),
+                    name: format!("{name}-{kind}"),
                     environment,
-                    script: format!("exec {}", shell(&words.collect::<Vec<_>>())?),
-                    limit: Duration::from_secs(1200),
+                    script: format!(
+                        "export WRITEPATH_TEST_RESULTS=\"$WRITEPATH_VM_RESULTS/{COMPARED}-{kind}\"\nexec {}",
+                        shell(&words.collect::<Vec<_>>())?
+                    ),
+                    limit: TEST_LIMIT,
                     group,
                     vital: false,
                 });
@@ -178,6 +189,20 @@ struct Programs {
     tests: Vec<(String, PathBuf)>,
 }
 
+/// The names of all integration tests: the files of `profiler/tests`.
+fn all_tests() -> Result<Vec<String>> {
+    let directory = workspace::root().join("profiler/tests");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).with_context(|| format!("{}", directory.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "rs") {
+            names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Builds the tests as they would be shipped: a translated processor is slow enough.
 fn build_tests(names: &[String]) -> Result<Programs> {
     let mut cargo = workspace::cargo();
@@ -219,6 +244,8 @@ fn programs(messages: &str) -> Result<Programs> {
             binary = Some(PathBuf::from(file));
         }
     }
+    // Those that take long come last, so that the others' results are there soon.
+    tests.sort_by_key(|(name, _)| (name == APPLICATIONS, name.clone()));
     Ok(Programs { binary: binary.context("cargo built no writepath")?, tests })
 }
 
@@ -235,6 +262,13 @@ mod tests {
         let tests = vec![("operations".to_owned(), PathBuf::from("/t/deps/operations-1"))];
         assert_eq!(programs(messages).unwrap(), Programs { binary: PathBuf::from("/t/writepath"), tests });
         assert!(programs("{}").is_err());
+    }
+
+    #[test]
+    fn all_tests_are_found() {
+        let names = all_tests().unwrap();
+        assert!(names.contains(&APPLICATIONS.to_owned()) && names.contains(&"operations".to_owned()));
+        assert!(!names.contains(&"common".to_owned()), "{names:?}");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::payload::SENSORS;
+use super::payload::{COMPARED, SENSORS};
+use crate::agreement::{self, Results};
 use crate::test::Tally;
 
 /// How many lines of a job's output a person is shown, besides the verdicts on single tests; all are in its log.
@@ -56,13 +57,21 @@ impl<'a> Line<'a> {
 }
 
 /// What became of one kernel.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Report {
     /// `uname -r`.
     release: String,
     /// The sensors in use, as the profile of each run that was made to find out names them.
     sensors: BTreeMap<String, String>,
     tests: Tally,
+    /// A kind of sensors that the kernel refuses is no failure.
+    is_probing: bool,
+    /// Kinds of sensors that it refused, with the reason.
+    refused: BTreeMap<String, String>,
+    /// What the tests left to be compared, for each kind of sensors.
+    compared: Vec<Results>,
+    /// The last error that the job printed.
+    error: String,
     /// Lines that the job has said so far.
     said: u32,
     /// Jobs that failed or did not run, with the reason.
@@ -74,6 +83,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Of a machine that is about to start.
+    pub(super) fn new(is_probing: bool) -> Self {
+        Self { is_probing, ..Self::default() }
+    }
+
     /// Takes in a line; returns what a person should read of it.
     pub(super) fn add(&mut self, line: &str) -> Option<String> {
         match Line::parse(line) {
@@ -84,10 +98,13 @@ impl Report {
             Line::Note(note) => Some(note.to_owned()),
             Line::Begin(job) => {
                 self.said = 0;
+                self.error.clear();
                 Some(format!("begin {job}"))
             }
             Line::End { job, status, seconds } => {
-                if status != 0 {
+                if let (true, 3, Some(kind)) = (self.is_probing, status, probed(job)) {
+                    self.refused.insert(kind.to_owned(), self.error.clone());
+                } else if status != 0 {
                     // timeout(1) ends with 124, or with 137 where it had to kill.
                     let reason = match status {
                         124 | 137 => format!("{job} took too long"),
@@ -98,7 +115,10 @@ impl Report {
                 Some(format!("end {job}: status {status} after {seconds} s"))
             }
             Line::Skip(job) => {
-                self.failures.push(format!("{job} did not run"));
+                let is_refused = |kind: &String| job.ends_with(&format!("-{kind}"));
+                if !self.refused.keys().any(is_refused) {
+                    self.failures.push(format!("{job} did not run"));
+                }
                 Some(format!("skip {job}"))
             }
             Line::Finished => {
@@ -107,6 +127,9 @@ impl Report {
             }
             Line::Output(output) => {
                 self.tests.add(output);
+                if let Some(error) = output.strip_prefix("error: ") {
+                    error.clone_into(&mut self.error);
+                }
                 if output.starts_with("test ") {
                     return Some(output.to_owned());
                 }
@@ -122,8 +145,9 @@ impl Report {
     }
 
     /// The machine is off, and its results lie in the directory.
-    pub(super) fn close(&mut self, results: &Path, took: Duration) -> Result<()> {
+    pub(super) fn close(&mut self, name: &str, results: &Path, took: Duration) -> Result<()> {
         self.took = took;
+        self.compared = compared(name, results)?;
         for entry in fs::read_dir(results)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -136,6 +160,9 @@ impl Report {
                 let run = name.trim_end_matches(".json").to_owned();
                 self.sensors.insert(run, sensors.join(", "));
             }
+        }
+        if self.sensors.is_empty() && !self.refused.is_empty() {
+            self.failures.push("no kind of sensors works".to_owned());
         }
         Ok(())
     }
@@ -170,6 +197,9 @@ impl Report {
         for (run, sensors) in &self.sensors {
             lines.push_str(&format!("      {run}: {sensors}\n"));
         }
+        for (kind, reason) in &self.refused {
+            lines.push_str(&format!("      {SENSORS}-{kind}: refused: {reason}\n"));
+        }
         for failure in &self.failures {
             lines.push_str(&format!("      {failure}\n"));
         }
@@ -177,10 +207,29 @@ impl Report {
     }
 }
 
+/// The kind of sensors that a job tries out, where it is one that does.
+fn probed(job: &str) -> Option<&str> {
+    let (_, name) = job.split_once('-')?;
+    name.strip_prefix(SENSORS)?.strip_prefix('-')
+}
+
+/// What the tests of one machine left to be compared, for each kind of sensors.
+pub(super) fn compared(name: &str, results: &Path) -> Result<Vec<Results>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(results)? {
+        let path = entry?.path();
+        let directory = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(kind) = directory.strip_prefix(COMPARED).and_then(|rest| rest.strip_prefix('-')) {
+            all.insert(kind.to_owned(), Results::read(&format!("{name} {kind}"), &path)?);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
 /// Prints what became of every kernel.
 ///
 /// # Errors
-/// Not everything passed on each.
+/// Not everything passed on each, or they saw different things.
 pub(super) fn print(reports: &[(String, Report)]) -> Result<()> {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, report) in reports {
@@ -189,6 +238,8 @@ pub(super) fn print(reports: &[(String, Report)]) -> Result<()> {
         failed += report.tests.failed;
         skipped += report.tests.skipped;
     }
+    let agreed =
+        agreement::print(&reports.iter().flat_map(|(_, report)| &report.compared).collect::<Vec<_>>());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     let bad: Vec<&str> =
         reports.iter().filter(|(_, report)| !report.is_good()).map(|(name, _)| name.as_str()).collect();
@@ -198,7 +249,7 @@ pub(super) fn print(reports: &[(String, Report)]) -> Result<()> {
     if passed == 0 {
         bail!("no test ran: does the filter match any?");
     }
-    Ok(())
+    agreed
 }
 
 #[cfg(test)]
@@ -265,8 +316,36 @@ mod tests {
         fs::write(directory.path().join("sensors.json"), profile).unwrap();
         fs::write(directory.path().join("other.json"), "no JSON").unwrap();
         let mut report = report(&GOOD);
-        report.close(directory.path(), Duration::from_secs(90)).unwrap();
+        fs::create_dir(directory.path().join("compared-fexit")).unwrap();
+        fs::write(directory.path().join("compared-fexit/plan.json"), "[1]").unwrap();
+        report.close("6.1", directory.path(), Duration::from_secs(90)).unwrap();
         let lines = report.lines("6.1");
         assert!(lines.contains("90 s\n      sensors: fexit/cap_capable, tp_btf/sys_exit"), "{lines}");
+        assert_eq!(report.compared.len(), 1);
+    }
+
+    #[test]
+    fn what_is_only_probed_may_be_refused() {
+        let said = [
+            "@vm begin 00-sensors-fexit",
+            "error: the kernel refused fexit/x: no",
+            "@vm end 00-sensors-fexit 3 1",
+            "@vm skip 01-operations-fexit",
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let close = |mut report: Report| {
+            for line in said.iter().chain(&GOOD) {
+                report.add(line);
+            }
+            report.close("6.1", directory.path(), Duration::ZERO).unwrap();
+            report
+        };
+        assert!(!close(Report::new(true)).is_good(), "none is left");
+        fs::write(directory.path().join("sensors-tracepoint.json"), "{}").unwrap();
+        let probed = close(Report::new(true));
+        assert!(probed.is_good());
+        let lines = probed.lines("6.1");
+        assert!(lines.contains("sensors-fexit: refused: the kernel refused fexit/x: no"), "{lines}");
+        assert!(!close(Report::new(false)).is_good(), "what is asked for must work");
     }
 }

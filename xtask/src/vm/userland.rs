@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::cache::Cache;
-use super::debian::{Archive, Mirrors};
 use super::disk;
+use crate::archives::{Archive, Mirrors};
 use crate::command;
 use crate::packages::HostLacks;
 

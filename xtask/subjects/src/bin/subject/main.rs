@@ -28,6 +28,7 @@ const VERBS: &[Verb] = &[
     ("write", "PATH…", operations::write),
     ("append", "PATH…", operations::append),
     ("mkdir", "PATH…", operations::mkdir),
+    ("plant", "DIRECTORY COUNT…", operations::plant),
     ("fork", "COUNT", operations::fork),
     ("hostile", "DIRECTORY", operations::hostile),
     ("serve", "PORT", operations::serve),

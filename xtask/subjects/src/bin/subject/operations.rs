@@ -45,6 +45,30 @@ pub(crate) fn mkdir(arguments: &[OsString]) -> Done {
     each(arguments, |path| fs::create_dir(path))
 }
 
+/// Makes so many directories, in each so many, and so on, and a file in each of the last.
+pub(crate) fn plant(arguments: &[OsString]) -> Done {
+    let Some((directory, counts)) = arguments.split_first() else {
+        return Err(Failure::Usage("a directory is needed"));
+    };
+    let counts: Option<Vec<u32>> = counts.iter().map(|count| count.to_str()?.parse().ok()).collect();
+    let counts = counts.ok_or(Failure::Usage("numbers of directories are needed"))?;
+    let directory = Path::new(directory);
+    plant_below(directory, &counts).map_err(failed(&directory.display().to_string()))?;
+    DONE
+}
+
+fn plant_below(directory: &Path, counts: &[u32]) -> io::Result<()> {
+    let Some((count, below)) = counts.split_first() else {
+        return File::create(directory.join("file")).map(drop);
+    };
+    for number in 0..*count {
+        let directory = directory.join(number.to_string());
+        fs::create_dir(&directory)?;
+        plant_below(&directory, below)?;
+    }
+    Ok(())
+}
+
 /// Forks children one after another, each reaped before the next.
 pub(crate) fn fork(arguments: &[OsString]) -> Done {
     for _ in 0..number::<u32>(arguments, "a number of children is needed")? {

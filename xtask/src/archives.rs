@@ -18,7 +18,7 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// One of Debian's archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Archive {
+pub(crate) enum Archive {
     /// Releases and backports.
     Main,
     /// Security updates, of old releases too.
@@ -36,7 +36,7 @@ impl Archive {
 }
 
 /// Where this host gets the archives from.
-pub(super) struct Mirrors {
+pub(crate) struct Mirrors {
     /// Label and address.
     repositories: Vec<(String, String)>,
 }
@@ -46,7 +46,7 @@ impl Mirrors {
     ///
     /// # Errors
     /// [`HostLacks`] where the host is no Debian.
-    pub(super) fn of_host() -> Result<Self> {
+    pub(crate) fn of_host() -> Result<Self> {
         let mirrors = Self { repositories: repositories()? };
         if mirrors.address(Archive::Main).is_some() {
             return Ok(mirrors);
@@ -62,7 +62,7 @@ impl Mirrors {
     }
 
     /// A line of `sources.list` for a suite.
-    pub(super) fn source(&self, archive: Archive, suite: &str) -> Result<String> {
+    pub(crate) fn source(&self, archive: Archive, suite: &str) -> Result<String> {
         let address = self.address(archive).ok_or_else(|| {
             let what = format!(
                 "this host's package sources name no archive labelled {}, which {suite} is taken from",
@@ -86,13 +86,13 @@ fn repositories() -> Result<Vec<(String, String)>> {
 }
 
 /// The package lists of one source.
-pub(super) struct Lists {
+pub(crate) struct Lists {
     directory: PathBuf,
 }
 
 impl Lists {
     /// Fetches them into the directory.
-    pub(super) fn fetch(directory: &Path, source: &str) -> Result<Self> {
+    pub(crate) fn fetch(directory: &Path, source: &str) -> Result<Self> {
         for part in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(directory.join(part))?;
         }
@@ -123,7 +123,7 @@ impl Lists {
     }
 
     /// The package and all that it depends on, directly or not, as far as the names will do.
-    pub(super) fn dependencies(&self, package: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    pub(crate) fn dependencies(&self, package: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let lines =
             command::read(self.apt("apt-cache").args(["depends", "--recurse", "--important", package]))?;
         // A package starts its line, what it depends on is indented.
@@ -136,9 +136,9 @@ impl Lists {
     }
 
     /// Downloads the packages into a directory; returns their files.
-    pub(super) fn download(&self, packages: &[String], directory: &Path) -> Result<Vec<PathBuf>> {
+    pub(crate) fn download(&self, packages: &[String], directory: &Path) -> Result<Vec<PathBuf>> {
         command::read(self.apt("apt-get").arg("download").args(packages).current_dir(directory))
-            .context("downloading the kernel's packages")?;
+            .with_context(|| format!("downloading {}", packages.join(" ")))?;
         let mut files = Vec::new();
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();

@@ -113,7 +113,7 @@ pub(super) fn start(
     if kind.is_on_host {
         packages::ensure(&[Package::program("wrk", "wrk")])?;
     }
-    images::build_applications(daemon)?;
+    images::build_applications(daemon, &images::Release::of_host())?;
     let server = Container::start(daemon, kind.name, kind.image, &[], &[])?;
     let network = format!("container:{}", server.name());
     // Ends with its input, and so with this process.

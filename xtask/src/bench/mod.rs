@@ -214,7 +214,7 @@ impl Bench {
             return self.scale(name);
         }
         let Some(daemon) = &self.daemon else { bail!("it takes a container runtime") };
-        images::build_applications(daemon)?;
+        images::build_applications(daemon, &images::Release::of_host())?;
         if name == start::DESCRIPTION.name {
             return self.starts();
         }
@@ -256,7 +256,7 @@ impl Bench {
     fn scale(&mut self, name: &str) -> Result<()> {
         let daemon = self.daemon.as_ref().map(|daemon| daemon as &dyn Daemon);
         if let Some(daemon) = daemon {
-            images::build_applications(daemon)?;
+            images::build_applications(daemon, &images::Release::of_host())?;
         }
         let scale = scale::Scale {
             daemon,

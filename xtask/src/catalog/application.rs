@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::images;
+use crate::images::{self, Release};
 
 /// A real application.
 pub(super) struct Application {
@@ -13,6 +13,8 @@ pub(super) struct Application {
     pub(super) about: &'static str,
     /// The image.
     pub(super) image: Image,
+    /// The Debian package that the application is, whose version is told.
+    pub(super) package: &'static str,
     /// Where it listens.
     pub(super) port: Port,
     /// Options of `docker run` besides.
@@ -73,15 +75,15 @@ pub(super) const READY_LIMIT_S: u64 = 120;
 pub(super) const STOP_LIMIT_S: u64 = 20;
 
 impl Application {
-    /// The image's name.
-    pub(super) fn image(&self) -> String {
+    /// The name of its image from that release.
+    pub(super) fn image(&self, release: &Release) -> String {
         match self.image {
-            Image::OfTests(name) => name.to_owned(),
-            Image::OfCatalog(directory) => format!("writepath-catalog/{directory}"),
+            Image::OfTests(name) => release.image(name),
+            Image::OfCatalog(directory) => release.image(&format!("writepath-catalog/{directory}")),
         }
     }
 
-    /// The image that its load runs in.
+    /// The image that its load runs in, of the host's release whatever the application's is.
     fn clients(&self) -> &'static str {
         match self.image {
             Image::OfTests(_) => images::BASE,

@@ -74,7 +74,7 @@ impl Entry {
         let alternatives =
             application.alternatives.iter().map(|&kind| alternative(training, &mut problems, &offered, kind));
         let alternatives = alternatives.collect();
-        let diff = plain::diff(training.daemon, application, training.port);
+        let diff = plain::diff(training);
         let diff = noted(&mut problems, "docker diff", diff).unwrap_or_default();
         let (necessary, unnecessary) = match ablation {
             Some(ablation) => (Some(ablation.necessary), ablation.unnecessary),

@@ -4,13 +4,18 @@
 //! For each application: a training run under load, the plan, its verification, ablation, its alternatives, and beside
 //! that what others would recommend. Fails where an application misses the targets. Everything is written below the
 //! target directory; `--update` brings profiles, figures and the page into the repository.
+//!
+//! Two other questions to the same applications: do two runs of one differ in anything ([`stability`], `--repeat`), and
+//! what does another Debian release's do that the host's does not ([`releases`], `--release`).
 
 mod application;
 mod applications;
 mod entry;
 mod plain;
 mod readings;
+mod releases;
 mod report;
+mod stability;
 mod training;
 mod verify;
 
@@ -25,11 +30,13 @@ use serde::Serialize;
 
 use crate::command::{self, say};
 use crate::daemon::{Daemon, host};
+use crate::images::Release;
 use crate::packages::{self, HostLacks};
 use crate::{images, setup, workspace};
 use application::{Application, Image, Port};
 use applications::ALL;
 use entry::Entry;
+use releases::Comparison;
 use report::Totals;
 use training::Training;
 
@@ -45,6 +52,12 @@ pub(crate) struct Options {
     /// How many applications are looked at side by side
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
+    /// Only train each application N + 1 times, and fail where two of the profiles differ
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: Option<u16>,
+    /// Only train the applications of another Debian release, and compare them with the profiles in the repository
+    #[arg(long, value_name = "NAME", conflicts_with = "repeat")]
+    release: Option<String>,
     /// Bring profiles, figures and page into the repository (`reports/catalog`, `docs/catalog.json`, `docs/catalog.md`)
     #[arg(long)]
     update: bool,
@@ -69,13 +82,35 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let what = "the catalogue loads BPF programs and needs root".to_owned();
         return Err(anyhow!(HostLacks { what, commands: vec!["cargo xtask catalog".to_owned()] }));
     }
+    let release = match &options.release {
+        Some(name) => Release::named(name)?,
+        None => Release::of_host(),
+    };
     let chosen: Vec<&Application> = ALL.iter().filter(|application| options.takes(application)).collect();
     setup::tool_chain()?;
     setup::container_runtime()?;
     command::run(workspace::cargo().args(["build", "--release", "--package", "profiler"]))?;
     let daemon = host::ensure()?;
-    build_images(&daemon, &chosen)?;
-    let results = measure(&daemon, &chosen, options.jobs)?;
+    build_images(&daemon, &release, &chosen)?;
+    let program = workspace::target().join("release/writepath");
+    let program = program.to_str().context("the path of the target directory is no UTF-8")?;
+    let catalog = Catalog { daemon: &daemon, program, release: &release, jobs: options.jobs };
+    if let Some(times) = options.repeat {
+        return stability::run(&catalog, &chosen, times);
+    }
+    if !release.is_hosts() {
+        return releases::run(&catalog, &chosen, options.update);
+    }
+    prove(&catalog, &chosen, options.update)
+}
+
+/// Plan, proof and ablation of each.
+fn prove(catalog: &Catalog<'_>, chosen: &[&Application], is_update: bool) -> Result<()> {
+    let results = catalog.each(chosen, |training| {
+        let entry = Entry::of(training)?;
+        say(&report::line(&entry));
+        Ok(entry)
+    })?;
     let mut entries = Vec::new();
     let mut failures = Vec::new();
     for (application, result) in chosen.iter().zip(results) {
@@ -90,7 +125,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let scratch = scratch();
     write(&scratch.join("catalog.json"), &entries)?;
-    fs::write(scratch.join("catalog.md"), report::page(&entries))?;
+    fs::write(scratch.join("catalog.md"), report::page(&entries, &releases::recorded()?))?;
     for entry in &entries {
         println!("{}", report::line(entry));
     }
@@ -102,10 +137,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         [totals.missed(), report::unnecessary_since(&recorded()?, &entries)].concat()
     };
-    if options.update {
+    if is_update {
         update(&scratch, entries)?;
     }
     failures.extend(missed);
+    judge(&failures)
+}
+
+/// Fails where anything is amiss.
+fn judge(failures: &[String]) -> Result<()> {
     if !failures.is_empty() {
         bail!("{} targets are missed:\n  {}", failures.len(), failures.join("\n  "));
     }
@@ -116,7 +156,7 @@ fn scratch() -> PathBuf {
     workspace::scratch().join("catalog")
 }
 
-fn build_images(daemon: &dyn Daemon, chosen: &[&Application]) -> Result<()> {
+fn build_images(daemon: &dyn Daemon, release: &Release, chosen: &[&Application]) -> Result<()> {
     let mut directories = Vec::new();
     let mut has_tests = false;
     for application in chosen {
@@ -127,61 +167,70 @@ fn build_images(daemon: &dyn Daemon, chosen: &[&Application]) -> Result<()> {
         }
     }
     if has_tests {
-        images::build_applications(daemon)?;
+        images::build_applications(daemon, release)?;
     }
-    if directories.is_empty() { Ok(()) } else { images::build_catalog(daemon, &directories) }
+    if directories.is_empty() { Ok(()) } else { images::build_catalog(daemon, release, &directories) }
 }
 
-/// Every application's entry or error, in their order; `jobs` at a time.
-fn measure(daemon: &dyn Daemon, chosen: &[&Application], jobs: u8) -> Result<Vec<Result<Entry>>> {
-    let program = workspace::target().join("release/writepath");
-    let program = program.to_str().context("the path of the target directory is no UTF-8")?;
-    let queue = Mutex::new(chosen.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                // The lock is held for as long as taking the next one takes.
-                while let Some((index, application)) = locked(&queue, Iterator::next) {
-                    say(&format!("{}: {}", application.name, application.about));
-                    let result = entry_of(daemon, program, application);
-                    if let Ok(entry) = &result {
-                        say(&report::line(entry));
+/// Where and how the applications are run.
+struct Catalog<'a> {
+    daemon: &'a dyn Daemon,
+    /// The path of `writepath`.
+    program: &'a str,
+    release: &'a Release,
+    /// How many at a time.
+    jobs: u8,
+}
+
+impl Catalog<'_> {
+    /// What comes of each application, or an error, in their order.
+    fn each<T: Send>(
+        &self,
+        chosen: &[&Application],
+        question: impl Fn(&Training<'_>) -> Result<T> + Sync,
+    ) -> Result<Vec<Result<T>>> {
+        let queue = Mutex::new(chosen.iter().enumerate());
+        let done = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                scope.spawn(|| {
+                    // The lock is held for as long as taking the next one takes.
+                    while let Some((index, application)) = locked(&queue, Iterator::next) {
+                        say(&format!("{}: {}", application.name, application.about));
+                        let result = self.training(application).and_then(|training| question(&training));
+                        locked(&done, |done| done.push((index, result)));
                     }
-                    locked(&done, |done| done.push((index, result)));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().map_err(|_| anyhow!("an application's thread has panicked"))?;
-    done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
+                });
+            }
+        });
+        let mut done = done.into_inner().map_err(|_| anyhow!("an application's thread has panicked"))?;
+        done.sort_by_key(|(index, _)| *index);
+        Ok(done.into_iter().map(|(_, result)| result).collect())
+    }
+
+    fn training<'a>(&'a self, application: &'a Application) -> Result<Training<'a>> {
+        let Self { daemon, program, release, jobs: _ } = *self;
+        let port = match application.port {
+            Port::OfHost(port) => port,
+            // Chosen by the kernel among those that nothing listens on.
+            Port::Published(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+        };
+        let directory = scratch().join(release.suite()).join(application.name);
+        Ok(Training { daemon, program, application, release, port, directory })
+    }
 }
 
 fn locked<T, R>(mutex: &Mutex<T>, then: impl FnOnce(&mut T) -> R) -> R {
     then(&mut mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-fn entry_of(daemon: &dyn Daemon, program: &str, application: &Application) -> Result<Entry> {
-    let port = match application.port {
-        Port::OfHost(port) => port,
-        // Chosen by the kernel among those that nothing listens on.
-        Port::Published(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
-    };
-    let directory = scratch().join(application.name);
-    Entry::of(&Training { daemon, program, application, port, directory })
-}
-
 /// Brings the results into the repository, in place of older ones of the same applications.
 fn update(scratch: &Path, entries: Vec<Entry>) -> Result<()> {
-    let catalog = workspace::root().join("reports/catalog");
-    fs::create_dir_all(&catalog)?;
+    let catalog = profiles();
+    let scratch = scratch.join(Release::of_host().suite());
     for entry in &entries {
         let profile = scratch.join(&entry.name).join("profile.json");
-        let mut profile = training::read_json(&profile)?;
-        let kernel = &mut profile["host"]["kernel"];
-        *kernel = version(kernel.as_str().unwrap_or_default()).into();
-        write(&catalog.join(format!("{}.json", entry.name)), &profile)?;
+        keep_profile(&profile, &catalog.join(format!("{}.json", entry.name)))?;
     }
     let mut all = recorded()?;
     all.retain(|older| {
@@ -190,10 +239,27 @@ fn update(scratch: &Path, entries: Vec<Entry>) -> Result<()> {
     all.extend(entries);
     all.sort_by_key(|entry| names().position(|name| name == entry.name));
     write(&figures(), &all)?;
-    let page = workspace::root().join("docs/catalog.md");
-    fs::write(&page, report::page(&all))?;
-    say(&format!("wrote {}, and profiles to {}", page.display(), catalog.display()));
+    write_page(&all, &releases::recorded()?)?;
+    say(&format!("wrote the page, and profiles to {}", catalog.display()));
     Ok(())
+}
+
+/// Brings a profile into the repository, without what tells of the host that it was recorded on.
+fn keep_profile(from: &Path, to: &Path) -> Result<()> {
+    let mut profile = training::read_json(from)?;
+    let kernel = &mut profile["host"]["kernel"];
+    *kernel = version(kernel.as_str().unwrap_or_default()).into();
+    write(to, &profile)
+}
+
+fn write_page(entries: &[Entry], comparisons: &[Comparison]) -> Result<()> {
+    let page = workspace::root().join("docs/catalog.md");
+    fs::write(&page, report::page(entries, comparisons)).with_context(|| format!("{}", page.display()))
+}
+
+/// The profiles in the repository, those of the release that the plans are proven with.
+fn profiles() -> PathBuf {
+    workspace::root().join("reports/catalog")
 }
 
 fn figures() -> PathBuf {

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::application::{Application, READY_LIMIT_S, Ready, STOP_LIMIT_S};
+use super::application::{READY_LIMIT_S, Ready, STOP_LIMIT_S};
+use super::training::Training;
 use crate::daemon::Daemon;
 use crate::http_load::request;
 use crate::{command, waiting};
 
 /// What `docker diff` prints of the application after its load.
-pub(super) fn diff(daemon: &dyn Daemon, application: &Application, port: u16) -> Result<String> {
+pub(super) fn diff(training: &Training<'_>) -> Result<String> {
+    let Training { daemon, application, port, release, .. } = *training;
     let container = Container { daemon, name: format!("writepath-catalog-{}-{port}", std::process::id()) };
     let mut run = daemon.docker();
     run.args(["run", "--detach", "--name", &container.name, "--label", "io.writepath.test=1"]);
-    command::read(run.args(application.options(port)).arg(application.image()).args(application.arguments))?;
+    run.args(application.options(port)).arg(application.image(release)).args(application.arguments);
+    command::read(&mut run)?;
     waiting::until(application.name, Duration::from_secs(READY_LIMIT_S), || {
         if container.read(&["container", "inspect", "--format", "{{.State.Running}}"])? != "true" {
             bail!("it ended: {}", container.log()?);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::entry::Entry;
 use super::readings::Element;
+use super::releases::Comparison;
 
 /// Of all recommended elements, how many should prove necessary, in per cent.
 const NECESSARY_PERCENT: usize = 95;
@@ -95,7 +96,7 @@ pub(super) fn unnecessary_since(recorded: &[Entry], entries: &[Entry]) -> Vec<St
 }
 
 /// The page `docs/catalog.md`.
-pub(super) fn page(entries: &[Entry]) -> String {
+pub(super) fn page(entries: &[Entry], comparisons: &[Comparison]) -> String {
     let mut page = String::from(
         "# Catalogue\n\
          \n\
@@ -125,7 +126,36 @@ pub(super) fn page(entries: &[Entry]) -> String {
             let _ = writeln!(page, "- **{}**: {}", entry.name, summary(&entry.unnecessary));
         }
     }
+    if !comparisons.is_empty() {
+        between_releases(&mut page, comparisons);
+    }
     page
+}
+
+/// What newer releases of the applications do that the older ones did not.
+fn between_releases(page: &mut String, comparisons: &[Comparison]) {
+    page.push_str(
+        "\n\
+         ## Between releases\n\
+         \n\
+         The same applications from the packages of another Debian release (`cargo xtask catalog --release NAME`), under the same load,\n\
+         compared with the profiles above by `writepath diff`. Their profiles are in `reports/releases`.\n\
+         \n\
+         | application | package | old | new | new writes, mounts or capabilities |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for Comparison { name, package, old, new, differences } in comparisons {
+        let told = if differences.is_some() { "see below" } else { "none" };
+        let [old, new] = [old, new].map(|one| format!("{} ({})", one.version, one.release));
+        let _ = writeln!(page, "| {name} | `{package}` | {old} | {new} | {told} |");
+    }
+    for Comparison { name, differences, .. } in comparisons {
+        if let Some(differences) = differences {
+            // Indented, so that nothing in it can end the block.
+            let block: Vec<String> = differences.lines().map(|line| format!("    {line}")).collect();
+            let _ = write!(page, "\n### {name}\n\n{}\n", block.join("\n"));
+        }
+    }
 }
 
 fn row(entry: &Entry) -> [String; 8] {
@@ -235,7 +265,8 @@ mod tests {
         assert_eq!(summary(&elements), "tmpfs /tmp /run; exec /tmp; CHOWN KILL; new privileges");
         assert_eq!(summary(&[]), "nothing");
         assert!(
-            page(&[entry(2, 0, true)]).contains("| app | tmpfs /0 /1 | holds | 2 | 2 | 0 + 0 | 0 | 61 |")
+            page(&[entry(2, 0, true)], &[])
+                .contains("| app | tmpfs /0 /1 | holds | 2 | 2 | 0 + 0 | 0 | 61 |")
         );
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::application::Application;
 use crate::command;
 use crate::daemon::Daemon;
+use crate::images::Release;
 
 /// An application with the directory of its files.
 pub(super) struct Training<'a> {
@@ -17,6 +18,8 @@ pub(super) struct Training<'a> {
     /// The program.
     pub(super) program: &'a str,
     pub(super) application: &'a Application,
+    /// The Debian release that it is from.
+    pub(super) release: &'a Release,
     /// The port that it is reached at.
     pub(super) port: u16,
     /// For the files of this application alone.
@@ -26,10 +29,15 @@ pub(super) struct Training<'a> {
 impl Training<'_> {
     /// Profiles the application under its load, from its first instruction to its end.
     pub(super) fn run(&self) -> Result<Value> {
+        self.run_to(&self.profile())
+    }
+
+    /// The same, with the profile in another file.
+    pub(super) fn run_to(&self, profile: &Path) -> Result<Value> {
         fs::create_dir_all(&self.directory)?;
         let mut run = self.writepath();
-        run.arg("run").arg("-o").arg(self.profile()).args(self.course()?);
-        run.args(self.application.options(self.port)).arg(self.application.image());
+        run.arg("run").arg("-o").arg(profile).args(self.course()?);
+        run.args(self.application.options(self.port)).arg(self.application.image(self.release));
         let output = run.args(self.application.arguments).output().context("writepath cannot be started")?;
         // An incomplete profile is written all the same, and says so.
         if !matches!(output.status.code(), Some(0 | 4)) {
@@ -39,7 +47,7 @@ impl Training<'_> {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
-        read_json(&self.profile())
+        read_json(profile)
     }
 
     /// The plan that the profile leads to.

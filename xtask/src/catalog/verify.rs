@@ -62,7 +62,7 @@ impl Training<'_> {
 }
 
 /// Runs `writepath`: what it prints where nothing is found, or what it says of its finding (exit status 1). Every other status is an error.
-fn finding(command: &mut Command) -> Result<Result<String, String>> {
+pub(super) fn finding(command: &mut Command) -> Result<Result<String, String>> {
     let output = command.output().context("writepath cannot be started")?;
     if output.status.success() {
         return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));

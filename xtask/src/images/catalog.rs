@@ -6,6 +6,7 @@
 use anyhow::Result;
 
 use super::debian::{self, RootFileSystem};
+use super::release::Release;
 use crate::daemon::Daemon;
 
 /// The common root file system, with the clients that put load on the applications.
@@ -15,17 +16,19 @@ pub(crate) const BASE: &str = "writepath-catalog/base";
 /// there for Java's alternatives, although nothing is put in it.
 const ROOT: RootFileSystem = RootFileSystem {
     image: BASE,
-    packages: "mariadb-server,memcached,haproxy,apache2,rabbitmq-server,nodejs,python3,gunicorn,php-fpm,varnish,openjdk-17-jdk-headless,sudo,\
+    packages: "mariadb-server,memcached,haproxy,apache2,rabbitmq-server,nodejs,python3,gunicorn,php-fpm,varnish,default-jdk-headless,sudo,\
                gosu,apache2-utils,amqp-tools,libfcgi-bin,curl",
     options: &["--essential-hook=mkdir -p \"$1/usr/share/man/man1\""],
 };
 
 /// Builds what is missing or outdated of these directories' images, `writepath-catalog/NAME`.
-pub(super) fn build(daemon: &dyn Daemon, directories: &[&str]) -> Result<()> {
-    let base = ROOT.build(daemon)?;
+pub(super) fn build(daemon: &dyn Daemon, release: &Release, directories: &[&str]) -> Result<()> {
+    let base = ROOT.build(daemon, release)?;
     let builds: Vec<(String, String)> = directories
         .iter()
-        .map(|directory| (format!("catalog/{directory}"), format!("writepath-catalog/{directory}")))
+        .map(|directory| {
+            (format!("catalog/{directory}"), release.image(&format!("writepath-catalog/{directory}")))
+        })
         .collect();
-    debian::build_on(daemon, &base, &builds)
+    debian::build_on(daemon, release, &base, &builds)
 }

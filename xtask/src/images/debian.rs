@@ -6,12 +6,13 @@
 
 use std::fs;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result};
 
+use super::release::Release;
 use super::{Archive, FINGERPRINT_LABEL, OWN_LABEL, fingerprint, import, is_current};
 use crate::command::{self, say};
 use crate::daemon::Daemon;
@@ -61,29 +62,33 @@ const OPTIONS: [&str; 7] = [
 const CLEANING: &str =
     "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/* \"$1\"/var/log/*.log";
 
-/// Used where the host is no Debian of its own.
-const FALLBACK_SUITE: &str = "bookworm";
-
 /// Every image of this module.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(BASE).chain(APPLICATIONS.map(|(_, image)| image))
 }
 
 /// Builds what is missing or outdated.
-pub(super) fn build(daemon: &dyn Daemon) -> Result<()> {
-    let base = TESTS.build(daemon)?;
-    let builds = APPLICATIONS.map(|(directory, image)| (directory.to_owned(), image.to_owned()));
-    build_on(daemon, &base, &builds)
+pub(super) fn build(daemon: &dyn Daemon, release: &Release) -> Result<()> {
+    let base = TESTS.build(daemon, release)?;
+    let builds = APPLICATIONS.map(|(directory, image)| (directory.to_owned(), release.image(image)));
+    build_on(daemon, release, &base, &builds)
 }
 
 /// Builds the images of directories below `xtask/images` that are missing or outdated: directory and image. `base` is the
-/// fingerprint of what they are built on.
-pub(super) fn build_on(daemon: &dyn Daemon, base: &str, builds: &[(String, String)]) -> Result<()> {
+/// fingerprint of the release's root file system, which they are built on.
+pub(super) fn build_on(
+    daemon: &dyn Daemon,
+    release: &Release,
+    base: &str,
+    builds: &[(String, String)],
+) -> Result<()> {
     // Side by side: the classic builder makes a container for every line, which takes its time on some drivers.
     thread::scope(|scope| {
         let builds: Vec<_> = builds
             .iter()
-            .map(|(directory, image)| scope.spawn(move || build_application(daemon, base, directory, image)))
+            .map(|(directory, image)| {
+                scope.spawn(move || build_application(daemon, release, base, directory, image))
+            })
             .collect();
         builds.into_iter().try_for_each(|build| match build.join() {
             Ok(result) => result,
@@ -104,16 +109,16 @@ pub(super) struct RootFileSystem {
 
 impl RootFileSystem {
     /// Builds it where it is missing or outdated; returns its fingerprint.
-    pub(super) fn build(&self, daemon: &dyn Daemon) -> Result<String> {
-        let (suite, sources) = suite_and_sources()?;
+    pub(super) fn build(&self, daemon: &dyn Daemon, release: &Release) -> Result<String> {
+        let (suite, image) = (release.suite(), release.image(self.image));
         let options: Vec<&str> = OPTIONS.iter().chain(self.options).copied().chain([CLEANING]).collect();
         let parts = options.iter().map(|option| option.as_bytes());
         let fingerprint = fingerprint(parts.chain([self.packages.as_bytes(), suite.as_bytes()]));
-        if is_current(daemon, self.image, &fingerprint) {
+        if is_current(daemon, &image, &fingerprint) {
             return Ok(fingerprint);
         }
         super::ensure_tools()?;
-        say(&format!("building the root file system {} from Debian {suite}", self.image));
+        say(&format!("building the root file system {image} from Debian {suite}"));
         let directory = tempfile::Builder::new().prefix("writepath-images").tempdir()?;
         let archive = directory.path().join("base.tar");
         let mut bootstrap = Command::new("mmdebstrap");
@@ -121,43 +126,21 @@ impl RootFileSystem {
             .args(options)
             .arg(format!("--include={}", self.packages))
             .arg("--quiet")
-            .arg(&suite)
+            .arg(suite)
             .arg(&archive);
-        command::run_quietly(bootstrap.args(sources))?;
-        import(daemon, self.image, &fingerprint, &[], &Archive::File(archive))?;
+        command::run_quietly(bootstrap.args(release.sources()?))?;
+        import(daemon, &image, &fingerprint, &[], &Archive::File(archive))?;
         Ok(fingerprint)
     }
 }
 
-/// The host's own Debian suite and its package sources; without them, mmdebstrap's defaults for a stable suite.
-fn suite_and_sources() -> Result<(String, Vec<PathBuf>)> {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let field = |name: &str| {
-        release
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(|value| value.trim_matches('"').to_owned())
-    };
-    let (Some("debian"), Some(suite)) = (field("ID=").as_deref(), field("VERSION_CODENAME=")) else {
-        return Ok((FALLBACK_SUITE.to_owned(), Vec::new()));
-    };
-    let mut sources = Vec::new();
-    if Path::new("/etc/apt/sources.list").is_file() {
-        sources.push(PathBuf::from("/etc/apt/sources.list"));
-    }
-    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_some_and(|kind| kind == "list" || kind == "sources") {
-                sources.push(path);
-            }
-        }
-    }
-    sources.sort();
-    Ok((suite, sources))
-}
-
-fn build_application(daemon: &dyn Daemon, base: &str, directory: &str, image: &str) -> Result<()> {
+fn build_application(
+    daemon: &dyn Daemon,
+    release: &Release,
+    base: &str,
+    directory: &str,
+    image: &str,
+) -> Result<()> {
     let context = workspace::root().join("xtask/images").join(directory);
     let fingerprint = fingerprint_of_context(base, &context)?;
     if is_current(daemon, image, &fingerprint) {
@@ -166,6 +149,7 @@ fn build_application(daemon: &dyn Daemon, base: &str, directory: &str, image: &s
     let mut build = daemon.docker();
     build
         .args(["build", "--quiet", "--force-rm", "--tag", image, "--label", OWN_LABEL])
+        .args(["--build-arg", &format!("RELEASE={}", release.tag())])
         .args(["--label", &format!("{FINGERPRINT_LABEL}={fingerprint}")])
         .arg(&context);
     // The classic builder warns on standard error that it is the classic builder; what matters is in the error.

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod debian;
+mod release;
 mod scratch;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -19,6 +20,7 @@ use crate::packages;
 
 pub(crate) use catalog::BASE as CATALOG_BASE;
 pub(crate) use debian::{BASE, NGINX, POSTGRES, REDIS};
+pub(crate) use release::Release;
 pub(crate) use scratch::{SAMPLE, SUBJECT, program};
 
 /// What every image here is labelled with.
@@ -35,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn build_all(daemon: &dyn Daemon) -> Result<()> {
     scratch::build_subject(daemon)?;
     scratch::build_sample(daemon)?;
-    debian::build(daemon)
+    debian::build(daemon, &Release::of_host())
 }
 
 /// Every image that the tests use.
@@ -53,14 +55,14 @@ pub(crate) fn build_sample(daemon: &dyn Daemon) -> Result<()> {
     scratch::build_sample(daemon)
 }
 
-/// Builds the images of real applications alone.
-pub(crate) fn build_applications(daemon: &dyn Daemon) -> Result<()> {
-    debian::build(daemon)
+/// Builds the images of the tests' real applications alone.
+pub(crate) fn build_applications(daemon: &dyn Daemon, release: &Release) -> Result<()> {
+    debian::build(daemon, release)
 }
 
 /// Builds the images of these directories of the catalogue alone.
-pub(crate) fn build_catalog(daemon: &dyn Daemon, directories: &[&str]) -> Result<()> {
-    catalog::build(daemon, directories)
+pub(crate) fn build_catalog(daemon: &dyn Daemon, release: &Release, directories: &[&str]) -> Result<()> {
+    catalog::build(daemon, release, directories)
 }
 
 /// Where the program whose verbs do one thing each lies, built.

@@ -7,6 +7,7 @@ pub(super) const HAPROXY: Application = Application {
     name: "haproxy",
     about: "starts as root, makes its socket, confines itself by chroot and drops",
     image: Image::OfCatalog("haproxy"),
+    package: "haproxy",
     port: Port::Published(8080),
     options: &[],
     arguments: &[],

@@ -7,6 +7,7 @@ pub(super) const HTTPD: Application = Application {
     name: "httpd",
     about: "master as root, workers drop; WebDAV, CGI daemon",
     image: Image::OfCatalog("httpd"),
+    package: "apache2",
     port: Port::Published(80),
     options: &[],
     arguments: &[],

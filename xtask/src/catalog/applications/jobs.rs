@@ -7,6 +7,7 @@ pub(super) const JOBS: Application = Application {
     name: "jobs",
     about: "a scheduler without rights whose jobs use sudo (set-id)",
     image: Image::OfCatalog("jobs"),
+    package: "sudo",
     port: Port::Published(8080),
     options: &[],
     arguments: &[],

@@ -7,6 +7,7 @@ pub(super) const JVM: Application = Application {
     name: "jvm",
     about: "extracts a native library to /tmp and loads it",
     image: Image::OfCatalog("jvm"),
+    package: "default-jdk-headless",
     port: Port::Published(8080),
     options: &[],
     arguments: &[],

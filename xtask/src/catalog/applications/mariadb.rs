@@ -7,6 +7,7 @@ pub(super) const MARIADB: Application = Application {
     name: "mariadb",
     about: "entrypoint prepares as root and drops, system tables made on first use",
     image: Image::OfCatalog("mariadb"),
+    package: "mariadb-server",
     port: Port::Published(3306),
     options: &[],
     arguments: &[],

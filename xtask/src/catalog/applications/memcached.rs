@@ -7,6 +7,7 @@ pub(super) const MEMCACHED: Application = Application {
     name: "memcached",
     about: "starts as root and drops by itself",
     image: Image::OfCatalog("memcached"),
+    package: "memcached",
     port: Port::Published(11211),
     options: &[],
     arguments: &["memcached", "-u", "memcache", "-m", "64", "-vv"],

@@ -8,6 +8,7 @@ pub(super) const NGINX: Application = Application {
     name: "nginx",
     about: "entrypoint touches its configuration, master as root, workers drop",
     image: Image::OfTests(images::NGINX),
+    package: "nginx",
     port: Port::Published(80),
     options: &[],
     arguments: &[],

@@ -7,6 +7,7 @@ pub(super) const NODE: Application = Application {
     name: "node",
     about: "runs as root without need; uploads through temporary files",
     image: Image::OfCatalog("node"),
+    package: "nodejs",
     port: Port::Published(3000),
     options: &[],
     arguments: &[],

@@ -7,6 +7,7 @@ pub(super) const NOTES: Application = Application {
     name: "sqlite",
     about: "gunicorn and SQLite; entrypoint chowns its data as root and drops",
     image: Image::OfCatalog("notes"),
+    package: "gunicorn",
     port: Port::Published(8000),
     options: &[],
     arguments: &[],

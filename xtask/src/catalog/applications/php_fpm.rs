@@ -7,6 +7,7 @@ pub(super) const PHP_FPM: Application = Application {
     name: "php-fpm",
     about: "master as root, workers drop; sessions, uploads",
     image: Image::OfCatalog("php-fpm"),
+    package: "php-fpm",
     port: Port::Published(9000),
     options: &[],
     arguments: &[],

@@ -8,6 +8,7 @@ pub(super) const POSTGRES: Application = Application {
     name: "postgres",
     about: "entrypoint prepares as root and drops, cluster made on first use",
     image: Image::OfTests(images::POSTGRES),
+    package: "postgresql",
     port: Port::Published(5432),
     options: &[],
     arguments: &[],

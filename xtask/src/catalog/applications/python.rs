@@ -7,6 +7,7 @@ pub(super) const PYTHON: Application = Application {
     name: "python",
     about: "`http.server` on port 8080, writes nothing",
     image: Image::OfCatalog("python"),
+    package: "python3",
     port: Port::Published(8080),
     options: &[],
     arguments: &[],

@@ -7,6 +7,7 @@ pub(super) const RABBITMQ: Application = Application {
     name: "rabbitmq",
     about: "entrypoint prepares as root and drops; Erlang",
     image: Image::OfCatalog("rabbitmq"),
+    package: "rabbitmq-server",
     port: Port::Published(5672),
     options: &[],
     arguments: &[],

@@ -8,6 +8,7 @@ pub(super) const REDIS: Application = Application {
     name: "redis",
     about: "entrypoint chowns its data as root and drops",
     image: Image::OfTests(images::REDIS),
+    package: "redis-server",
     port: Port::Published(6379),
     options: &[],
     arguments: &[],

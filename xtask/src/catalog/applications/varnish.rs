@@ -7,6 +7,7 @@ pub(super) const VARNISH: Application = Application {
     name: "varnish",
     about: "starts as root, compiles its configuration and loads it, its processes drop",
     image: Image::OfCatalog("varnish"),
+    package: "varnish",
     port: Port::Published(8080),
     options: &[],
     arguments: &[],

@@ -212,7 +212,10 @@ pub fn exited(register: impl Fn(usize) -> u64, result: i64) {
     if result <= -ERESTARTSYS {
         return;
     }
-    scratch::with(|scratch| {
+    // Inlined: as a function of its own, shared by several programs, its frame comes on top of theirs, and the chain of calls
+    // takes more than the 512 bytes that there are (kernel/bpf/verifier.c `MAX_BPF_STACK`).
+    let report_it = #[inline(always)]
+    |scratch: &mut scratch::Area| {
         scratch.args[0] = register(register::ARG0);
         scratch.args[1] = register(register::ARG0 + 1);
         scratch.args[2] = register(register::ARG0 + 2);
@@ -223,7 +226,8 @@ pub fn exited(register: impl Fn(usize) -> u64, result: i64) {
         if operation(scratch, call, &subject, errno, result as u64) {
             report(scratch.number());
         }
-    });
+    };
+    scratch::with(report_it);
 }
 
 /// Whether the current system call is a 32-bit one: its number means something else. In an execution, whether the

@@ -13,7 +13,7 @@
 
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics, stmt_expr_attributes)]
+#![feature(core_intrinsics)]
 #![expect(internal_features, reason = "atomic addition is an intrinsic only on this target")]
 
 mod bpf;

@@ -119,13 +119,21 @@ impl DerefMut for Area {
 }
 
 /// Runs `work` with an area of its own, if there is one.
+#[inline(always)]
+pub fn with(work: impl FnOnce(&mut Area)) {
+    if let Some(mut area) = lend() {
+        work(&mut area);
+        give_back(area);
+    }
+}
+
+/// An area of the caller's own, if there is one; to be given back.
 ///
 /// Which one is tried first depends on the thread, and is therefore one unknown number to the verifier: with the numbers
 /// of a loop it would go through all that follows once for each.
 #[inline(always)]
-pub fn with(work: impl FnOnce(&mut Area)) {
-    let Some(taken) = TAKEN.get_ptr_mut(0) else { return };
-    let taken = unsafe { &mut *taken };
+pub fn lend() -> Option<Area> {
+    let taken = unsafe { &mut *TAKEN.get_ptr_mut(0)? };
     let mut area = current_thread() & (AREAS - 1);
     let mut mine = take(taken, area);
     if !mine {
@@ -134,12 +142,21 @@ pub fn with(work: impl FnOnce(&mut Area)) {
     }
     if !mine {
         lost(stat::SCRATCH_BUSY);
-        return;
+        return None;
     }
-    if let Some(mut area) = Area::at(area) {
-        work(&mut area);
+    let lent = Area::at(area);
+    if lent.is_none() {
+        add(&mut taken[(area & (AREAS - 1)) as usize], u64::MAX);
     }
-    add(&mut taken[(area & (AREAS - 1)) as usize], u64::MAX);
+    lent
+}
+
+/// Gives back what [`lend`] lent.
+#[inline(always)]
+pub fn give_back(area: Area) {
+    if let Some(taken) = TAKEN.get_ptr_mut(0) {
+        add(&mut unsafe { &mut *taken }[(area.number & (AREAS - 1)) as usize], u64::MAX);
+    }
 }
 
 /// Whether an area was free, and is taken now. Of two that ask at once each may find the other there; both go on to the

@@ -212,22 +212,20 @@ pub fn exited(register: impl Fn(usize) -> u64, result: i64) {
     if result <= -ERESTARTSYS {
         return;
     }
-    // Inlined: as a function of its own, shared by several programs, its frame comes on top of theirs, and the chain of calls
-    // takes more than the 512 bytes that there are (kernel/bpf/verifier.c `MAX_BPF_STACK`).
-    let report_it = #[inline(always)]
-    |scratch: &mut scratch::Area| {
-        scratch.args[0] = register(register::ARG0);
-        scratch.args[1] = register(register::ARG0 + 1);
-        scratch.args[2] = register(register::ARG0 + 2);
-        scratch.args[3] = register(register::ARG0 + 3);
-        scratch.args[4] = register(register::ARG0 + 4);
-        scratch.args[5] = register(register::ARG0 + 5);
-        let errno = if result < 0 { -result as u32 } else { 0 };
-        if operation(scratch, call, &subject, errno, result as u64) {
-            report(scratch.number());
-        }
-    };
-    scratch::with(report_it);
+    // No closure: the compiler would make it a function that several programs share, whose frame comes on top of theirs, and
+    // the chain of calls would take more than the 512 bytes that there are (kernel/bpf/verifier.c `MAX_BPF_STACK`).
+    let Some(mut scratch) = scratch::lend() else { return };
+    scratch.args[0] = register(register::ARG0);
+    scratch.args[1] = register(register::ARG0 + 1);
+    scratch.args[2] = register(register::ARG0 + 2);
+    scratch.args[3] = register(register::ARG0 + 3);
+    scratch.args[4] = register(register::ARG0 + 4);
+    scratch.args[5] = register(register::ARG0 + 5);
+    let errno = if result < 0 { -result as u32 } else { 0 };
+    if operation(&mut scratch, call, &subject, errno, result as u64) {
+        report(scratch.number());
+    }
+    scratch::give_back(scratch);
 }
 
 /// Whether the current system call is a 32-bit one: its number means something else. In an execution, whether the

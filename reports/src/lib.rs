@@ -1,4 +1,4 @@
-//! The pure half of writepath: the profile model, the recommender, the comparison, verification, and every output format.
+//! The pure half of writepath: the profile model, the recommender, the comparison, verification, every output format, and the report.
 //!
 //! Nothing here does I/O beyond what it is handed, reads a clock, knows a kernel or a container runtime; it builds
 //! and passes its tests on any operating system without privileges.
@@ -7,6 +7,7 @@ pub mod capability;
 pub mod diff;
 pub mod errno;
 pub mod format;
+pub mod html;
 pub mod model;
 mod names;
 pub mod plan;

@@ -49,6 +49,19 @@ pub struct Tool {
     pub version: String,
 }
 
+impl Tool {
+    /// Whether it is a later version than this one, and so may have recorded what this one does not know of. Of a version
+    /// that cannot be read nothing is known: then it is not.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        let read = |version: &str| semver::Version::parse(version);
+        match (read(&self.version), read(env!("CARGO_PKG_VERSION"))) {
+            (Ok(theirs), Ok(ours)) => theirs > ours,
+            _ => false,
+        }
+    }
+}
+
 /// Where a profile was recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {

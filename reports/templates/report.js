@@ -110,7 +110,10 @@
       return all("li.f", tree).map((row) => {
         const folder = above(row);
         const path = (folder ? paths.get(folder) : "/") + row.querySelector(".p").textContent;
-        return { row, folder, text: (path + " " + row.textContent).toLowerCase() };
+        const said = row.textContent
+          .replace("throughout", "start-up, steady, shutdown")
+          .replace("start-up", "start-up startup");
+        return { row, folder, text: (path + " " + said).toLowerCase() };
       });
     };
 

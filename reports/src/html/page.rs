@@ -25,6 +25,8 @@ struct Page {
     version: &'static str,
     subjects: Vec<SubjectView>,
     changes: Option<Changes>,
+    /// The level of the headings of a subject's sections.
+    level: u8,
 }
 
 pub(super) fn render(sources: &[Source<'_>]) -> Result<String, HtmlError> {
@@ -33,7 +35,9 @@ pub(super) fn render(sources: &[Source<'_>]) -> Result<String, HtmlError> {
         [only] => only.name.clone(),
         several => format!("{} profiles", several.len()),
     };
+    let level = if subjects.len() > 1 { 3 } else { 2 };
     let page = Page {
+        level,
         title,
         policy: policy(),
         style: STYLE,

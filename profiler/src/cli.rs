@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     /// Print what a new profile writes, uses or needs that an old one did not
     Diff(DiffArgs),
+    /// Write one self-contained HTML page about one or several profiles
+    Report(ReportArgs),
     /// Enters a cgroup and executes a command; for `exec`.
     #[command(hide = true, name = "__enter")]
     Enter(EnterArgs),
@@ -83,7 +85,8 @@ impl Cli {
             | Command::Attach(AttachArgs { verbose, .. })
             | Command::Doctor(DoctorArgs { verbose })
             | Command::Recommend(RecommendArgs { verbose, .. })
-            | Command::Diff(DiffArgs { verbose, .. }) => verbose.verbose,
+            | Command::Diff(DiffArgs { verbose, .. })
+            | Command::Report(ReportArgs { verbose, .. }) => verbose.verbose,
             Command::Enter(_) => 0,
         };
         self.verbose.saturating_add(own)
@@ -473,6 +476,42 @@ pub(crate) struct DiffArgs {
     /// What makes the exit status 1: write, cap, mount, any, none, or several of them
     #[arg(long, value_name = "KINDS", default_value = "any")]
     pub(crate) fail_on: String,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "\
+Write one HTML page about one or several profiles: the verdict, the plan in every format, the written paths, a timeline, \
+the capabilities and the evidence. The page is a single file that needs no network, follows the browser's light or dark \
+theme, and can be printed.
+
+Several profiles stand side by side. Of exactly two of one subject the page also says what changed from the first to the \
+second. The plans are those that `recommend` prints, with the same overrides.",
+    after_help = "\
+Examples:
+  writepath report app.json -o app.html
+  writepath report old.json new.json -o changes.html    # two of one subject: what changed
+  writepath report profiles -o project.html             # a directory that `compose` wrote
+  writepath report app.json -o - > app.html
+
+Exit status: 0 done; 2 wrong usage, unreadable input, or the file exists and there is no --force; 4 a profile is \
+incomplete: the page is written and says so."
+)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    verbose: Verbose,
+    /// The profiles; `-` is standard input; a directory that `compose` wrote stands for the profiles of its services
+    #[arg(value_name = "PROFILE", required = true)]
+    pub(crate) profiles: Vec<PathBuf>,
+    /// Where to write the page; `-` is standard output
+    #[arg(short, long, value_name = "FILE.html")]
+    pub(crate) output: PathBuf,
+    /// Write over a file that exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) overrides: OverrideArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

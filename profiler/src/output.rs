@@ -66,6 +66,25 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same for a file that is not to be lost: what exists is written over only where `force` says so, and only where it is
+/// a regular file, which a rename may replace.
+///
+/// # Errors
+/// As [`check_writable`], and where something is there already.
+pub(crate) fn check_new(path: &Path, force: bool) -> Result<(), Failure> {
+    check_writable(path)?;
+    let refused = |why: &str| Failure::new(Kind::Usage, format!("--output {}: {why}", path.display()));
+    if path == Path::new("-") || !path.exists() {
+        Ok(())
+    } else if !path.is_file() {
+        Err(refused("it is no regular file").hint("name a file, or `-` for standard output"))
+    } else if !force {
+        Err(refused("it exists").hint("name another file, or write over it with --force"))
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +107,17 @@ mod tests {
             assert!(failure.message.contains(path.to_str().unwrap()), "{}", failure.message);
             assert_eq!(failure.kind, Kind::Usage);
         }
+    }
+
+    #[test]
+    fn what_exists_is_kept_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        assert!(check_new(&path, false).is_ok());
+        write(&path, b"old").unwrap();
+        assert!(check_new(&path, false).unwrap_err().message.contains("exists"));
+        assert!(check_new(&path, true).is_ok());
+        assert!(check_new(Path::new("/dev/null"), true).unwrap_err().message.contains("regular file"));
+        assert!(check_new(Path::new("-"), false).is_ok());
     }
 }

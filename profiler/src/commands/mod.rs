@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod exec;
 mod overrides;
 pub(crate) mod recommend;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod verify;
 mod verify_project;

@@ -105,12 +105,12 @@ fn check_options(args: &VerifyArgs) -> Result<(), Failure> {
     }
 }
 
-fn read_manifest(directory: &Path) -> Result<Manifest, Failure> {
+pub(super) fn read_manifest(directory: &Path) -> Result<Manifest, Failure> {
     const LIMIT: u64 = 2 << 20;
     let path = directory.join(MANIFEST_FILE);
     let unreadable = |why: String| {
         Failure::new(Kind::Usage, format!("{}: {why}", path.display()))
-            .hint("a directory to verify is one that `writepath compose -o DIR` wrote")
+            .hint("of directories, only those are taken that `writepath compose -o DIR` wrote")
     };
     let mut bytes = Vec::new();
     std::fs::File::open(&path)

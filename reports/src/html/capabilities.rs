@@ -5,7 +5,6 @@ use super::words;
 use crate::capability;
 use crate::model::{CapabilityCheck, Profile, Verdict};
 use crate::plan::{CapAdd, CapDropped, Plan};
-use crate::text::printable;
 
 /// How many checks of a capability are shown at most.
 const CHECKS: usize = 12;
@@ -48,12 +47,14 @@ pub(super) fn kept(profile: &Profile, plan: &Plan) -> Vec<Kept> {
     let kept = |add: &CapAdd| {
         let CapAdd { cap, why, phase, evidence: _, evidence_more: _, grounds } = add;
         let entries = profile.capabilities.iter().filter(|entry| entry.cap == *cap);
-        let mut checks: Vec<&CapabilityCheck> =
-            entries.flat_map(|entry| &entry.evidence).filter(|check| check.verdict == Verdict::Required).collect();
+        let mut checks: Vec<&CapabilityCheck> = entries
+            .flat_map(|entry| &entry.evidence)
+            .filter(|check| check.verdict == Verdict::Required)
+            .collect();
         checks.sort_by_key(|check| (check.first_ms, &check.process, &check.syscall));
         Kept {
             name: words::short(cap),
-            why: printable(why),
+            why: words::passage(why),
             phase: words::phase(*phase),
             risk: capability::by_name(cap).map_or("", |info| info.gives_attacker),
             ground: ground(grounds),
@@ -84,7 +85,7 @@ fn check(check: &CapabilityCheck) -> Check {
     Check {
         process: words::short(process),
         syscall: words::short(syscall),
-        reason: printable(reason),
+        reason: words::passage(reason),
         count: words::times(*count),
         when: if phases.is_empty() { span } else { format!("{phases}, {span}") },
         stack: frames.join(" ← "),
@@ -97,7 +98,7 @@ pub(super) fn dropped(plan: &Plan) -> Vec<Dropped> {
         let CapDropped { cap, gives_attacker, seen } = dropped;
         Dropped {
             name: words::short(cap),
-            closes: printable(gives_attacker),
+            closes: words::passage(gives_attacker),
             seen: match seen {
                 None => "never asked for",
                 Some(Verdict::Attempted) => "asked for, refused",

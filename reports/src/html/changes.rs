@@ -7,7 +7,6 @@ use super::words;
 use crate::diff::{Diff, NewCapability, NewMount, NewMountKind, NewWrite, diff};
 use crate::model::{Profile, Verdict};
 use crate::plan::listed;
-use crate::text::printable;
 
 /// How many places are shown at most.
 const ROWS: usize = 500;
@@ -24,6 +23,7 @@ pub(super) struct Changes {
 
 /// What one of the two does and the other does not.
 pub(super) struct Direction {
+    /// What stands before the name of the second.
     pub(super) title: &'static str,
     pub(super) sign: &'static str,
     pub(super) rows: Vec<Change>,
@@ -44,8 +44,8 @@ pub(super) fn changes(sources: &[Source<'_>]) -> Option<Changes> {
         return None;
     }
     let directions: Vec<Direction> = [
-        ("New", "+", diff(old.profile, new.profile)),
-        ("No longer", "−", diff(new.profile, old.profile)),
+        ("New in", "+", diff(old.profile, new.profile)),
+        ("No longer in", "−", diff(new.profile, old.profile)),
     ]
     .into_iter()
     .map(|(title, sign, diff)| direction(title, sign, &diff))
@@ -90,7 +90,7 @@ fn mount(mount: &NewMount) -> Change {
         NewMountKind::Existing => "writable mount",
         NewMountKind::Root => "writable root",
     };
-    Change { kind, what: target.to_string(), detail: printable(why) }
+    Change { kind, what: words::short(&target.to_string()), detail: words::passage(why) }
 }
 
 fn capability(capability: &NewCapability) -> Change {
@@ -108,12 +108,17 @@ fn capability(capability: &NewCapability) -> Change {
     };
     let who = words::short(&listed(processes.iter().map(String::as_str), 3));
     let calls = words::short(&listed(syscalls.iter().map(String::as_str), 4));
-    Change { kind: "capability", what: words::short(cap), detail: format!("{verdict}{before}: {who} for {calls}") }
+    Change {
+        kind: "capability",
+        what: words::short(cap),
+        detail: format!("{verdict}{before}: {who} for {calls}"),
+    }
 }
 
 fn write(write: &NewWrite) -> Change {
     let NewWrite { path, from, op, mount: _, objects, count, processes, phases } = write;
-    let from = from.as_ref().map(|from| format!(", from {from}")).unwrap_or_default();
+    let from =
+        from.as_ref().map(|from| format!(", from {}", words::short(&from.to_string()))).unwrap_or_default();
     let more = match objects.saturating_sub(1) {
         0 => String::new(),
         more => format!(", and {} more like it", words::number(more)),
@@ -122,7 +127,7 @@ fn write(write: &NewWrite) -> Change {
     let phases = words::phases(phases.iter().copied());
     Change {
         kind: op.name(),
-        what: path.to_string(),
+        what: words::short(&path.to_string()),
         detail: format!("{}{from}{more}, by {who}, {phases}", words::times(*count)),
     }
 }

@@ -3,7 +3,6 @@
 use super::words;
 use crate::model::{Gap, Profile};
 use crate::plan::listed;
-use crate::text::printable;
 
 /// Something that a reader should know.
 pub(super) struct Remark {
@@ -47,13 +46,17 @@ pub(super) fn remarks(profile: &Profile) -> Vec<Remark> {
         }
     }
     let collapsed = profile.writes.iter().filter(|write| write.collapsed);
-    let directories: std::collections::BTreeSet<String> = collapsed.map(|write| write.path.to_string()).collect();
+    let directories: std::collections::BTreeSet<String> =
+        collapsed.map(|write| write.path.to_string()).collect();
     if !directories.is_empty() {
         let names = listed(directories.iter().map(String::as_str), 3);
         remark(
             "names-not-kept",
             false,
-            format!("So many names were used in {} that they were counted and not kept.", words::short(&names)),
+            format!(
+                "So many names were used in {} that they were counted and not kept.",
+                words::short(&names)
+            ),
         );
     }
     let cut: Vec<String> = profile.subject.image_cut.iter().map(ToString::to_string).collect();
@@ -83,5 +86,5 @@ pub(super) fn remarks(profile: &Profile) -> Vec<Remark> {
 fn gap(gap: &Gap) -> Remark {
     let Gap { code, message, count } = gap;
     let times = if *count == 0 { String::new() } else { format!(" ({}×)", words::number(*count)) };
-    Remark { code: words::short(code), text: format!("{}{times}", printable(message)), grave: true }
+    Remark { code: words::short(code), text: format!("{}{times}", words::passage(message)), grave: true }
 }

@@ -30,7 +30,8 @@ struct Page {
 }
 
 pub(super) fn render(sources: &[Source<'_>]) -> Result<String, HtmlError> {
-    let subjects: Vec<SubjectView> = (1..).zip(sources).map(|(number, source)| subject(number, source)).collect();
+    let subjects: Vec<SubjectView> =
+        (1..).zip(sources).map(|(number, source)| subject(number, source)).collect();
     let title = match subjects.as_slice() {
         [only] => only.name.clone(),
         several => format!("{} profiles", several.len()),

@@ -60,7 +60,11 @@ impl<'a> Mounts<'a> {
         let mut by_target: HashMap<&[u8], Mounted> =
             [b"/proc" as &[u8], b"/sys", b"/dev"].into_iter().map(|at| (at, Mounted::Kernel)).collect();
         by_target.extend(
-            profile.subject.mounts.iter().map(|mount| (mount.target.as_bytes(), Mounted::Own(own(mount.kind)))),
+            profile
+                .subject
+                .mounts
+                .iter()
+                .map(|mount| (mount.target.as_bytes(), Mounted::Own(own(mount.kind)))),
         );
         by_target.extend(plan.mounts_read_only.iter().map(|target| (target.as_bytes(), Mounted::ReadOnly)));
         by_target.extend(plan.volumes.iter().map(|mount| (mount.target.as_bytes(), Mounted::Volume)));

@@ -6,7 +6,6 @@ use crate::model::{Profile, SubjectPath};
 use crate::plan::{
     Alternative, DOUBTS, Grounds, Plan, ReadOnlyMount, TmpfsMount, VolumeMount, WriteEvidence, rule,
 };
-use crate::text::printable;
 
 /// A mount.
 pub(super) struct Place {
@@ -65,11 +64,11 @@ pub(super) fn places(profile: &Profile, plan: &Plan) -> Vec<Place> {
             None => ("only read in training", Grounds::default()),
         };
         Place {
-            target: target.to_string(),
+            target: words::short(&target.to_string()),
             kind: "read-only mount",
             class: "other",
             settings: Vec::new(),
-            why: printable(why),
+            why: words::passage(why),
             ground: ground(&grounds),
             evidence: Vec::new(),
             more: 0,
@@ -86,7 +85,7 @@ pub(super) fn others(plan: &Plan) -> Vec<Other> {
         Other {
             kind: words::short(kind),
             user: user.as_deref().map(words::short).unwrap_or_default(),
-            message: printable(message),
+            message: words::passage(message),
             places: if user.is_some() { writable(None, tmpfs, volumes) } else { Vec::new() },
             capabilities: if capabilities.is_empty() { "none".to_owned() } else { capabilities.join(", ") },
             ground: ground(grounds),
@@ -120,11 +119,11 @@ fn writable(profile: Option<&Profile>, tmpfs: &[TmpfsMount], volumes: &[VolumeMo
         ];
         settings.extend(peak(profile, target));
         Place {
-            target: target.to_string(),
+            target: words::short(&target.to_string()),
             kind: "tmpfs",
             class: "tmpfs",
             settings,
-            why: printable(why),
+            why: words::passage(why),
             ground: ground(grounds),
             evidence: evidence.iter().map(operation).collect(),
             more: *evidence_more,
@@ -135,15 +134,16 @@ fn writable(profile: Option<&Profile>, tmpfs: &[TmpfsMount], volumes: &[VolumeMo
             volume;
         let mut settings = vec![words::short(name)];
         settings.extend(seed_from_image.then(|| "starts as in the image".to_owned()));
-        settings
-            .extend(owner.as_ref().map(|owner| format!("must belong to {}, with all in it", words::short(owner))));
+        settings.extend(
+            owner.as_ref().map(|owner| format!("must belong to {}, with all in it", words::short(owner))),
+        );
         settings.extend(peak(profile, target));
         Place {
-            target: target.to_string(),
+            target: words::short(&target.to_string()),
             kind: "volume",
             class: "volume",
             settings,
-            why: printable(why),
+            why: words::passage(why),
             ground: ground(grounds),
             evidence: evidence.iter().map(operation).collect(),
             more: *evidence_more,
@@ -167,8 +167,8 @@ fn operation(evidence: &WriteEvidence) -> Evidence {
     let WriteEvidence { path, from, op, errno: _, count, process, phase } = evidence;
     Evidence {
         op: op.name(),
-        path: path.to_string(),
-        from: from.as_ref().map(ToString::to_string).unwrap_or_default(),
+        path: words::short(&path.to_string()),
+        from: from.as_ref().map(|from| words::short(&from.to_string())).unwrap_or_default(),
         count: words::times(*count),
         process: words::short(process),
         phase: phase.map(words::phase).unwrap_or_default(),

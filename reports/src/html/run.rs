@@ -40,7 +40,8 @@ pub(super) struct ExecutionRow {
 
 /// Describes the run.
 pub(super) fn run(profile: &Profile) -> RunView {
-    let Run { started, duration_ms, phases: _, load, exit, executions, sizes: _, users, ports } = &profile.run;
+    let Run { started, duration_ms, phases: _, load, exit, executions, sizes: _, users, ports } =
+        &profile.run;
     let Host { kernel, arch, sensors, runtime } = &profile.host;
     let mut facts = Vec::new();
     let mut fact = |name, value: String| {
@@ -70,7 +71,10 @@ pub(super) fn run(profile: &Profile) -> RunView {
             ),
         );
     }
-    fact("Sensors", sensors.iter().take(20).map(|sensor| words::short(sensor)).collect::<Vec<_>>().join(", "));
+    fact(
+        "Sensors",
+        sensors.iter().take(20).map(|sensor| words::short(sensor)).collect::<Vec<_>>().join(", "),
+    );
     fact("Low ports", ports.iter().take(ROWS).map(port).collect::<Vec<_>>().join(", "));
     fact(
         "Written by",
@@ -86,7 +90,7 @@ pub(super) fn run(profile: &Profile) -> RunView {
 }
 
 fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+    text.lines().take(ROWS).map(printable).collect::<Vec<_>>().join("\n")
 }
 
 fn port(bound: &BoundPort) -> String {
@@ -107,7 +111,7 @@ fn user(seen: &UserSeen) -> UserRow {
 fn execution(execution: &Execution) -> ExecutionRow {
     let Execution { path, mount: _, count, gains_privileges, mapped } = execution;
     ExecutionRow {
-        path: path.to_string(),
+        path: words::short(&path.to_string()),
         how: match (gains_privileges, mapped) {
             (true, _) => "executed, gaining privileges",
             (false, true) => "mapped to be executed",

@@ -11,7 +11,6 @@ use super::tree::{self, Tree};
 use super::verdict::{self, Verdict};
 use super::words;
 use crate::plan::{Plan, Warning};
-use crate::text::printable;
 
 /// One profile on the page.
 pub(super) struct SubjectView {
@@ -42,7 +41,7 @@ pub(super) fn subject(number: usize, source: &Source<'_>) -> SubjectView {
     let Source { label, profile, plan } = *source;
     let remarks = coverage::remarks(profile);
     let privileges = match &plan.no_new_privileges_grounds {
-        Some(grounds) => printable(&grounds.why),
+        Some(grounds) => words::passage(&grounds.why),
         None => String::new(),
     };
     SubjectView {
@@ -69,7 +68,7 @@ pub(super) fn subject(number: usize, source: &Source<'_>) -> SubjectView {
 fn warnings(plan: &Plan) -> Vec<Remark> {
     let remark = |warning: &Warning| {
         let Warning { code, message, path: _ } = warning;
-        Remark { code: words::short(code), text: printable(message), grave: true }
+        Remark { code: words::short(code), text: words::passage(message), grave: true }
     };
     plan.warnings.iter().map(remark).collect()
 }

@@ -101,7 +101,9 @@ pub(super) fn timeline(profile: &Profile, plan: &Plan) -> Timeline {
         more,
         capabilities: capabilities(profile, scale),
         ticks: (0..=4)
-            .map(|quarter| words::duration(u64::try_from(u128::from(scale.0) * quarter / 4).unwrap_or(scale.0)))
+            .map(|quarter| {
+                words::duration(u64::try_from(u128::from(scale.0) * quarter / 4).unwrap_or(scale.0))
+            })
             .collect(),
         duration: words::duration(scale.0),
     }
@@ -198,7 +200,9 @@ fn places(profile: &Profile, plan: &Plan, scale: Scale) -> (Vec<Lane>, usize) {
     let lanes = seen.into_iter().take(LANES).map(|((mounted, target), seen)| {
         let name = match mounted {
             Mounted::Kernel => "/proc, /sys, /dev".to_owned(),
-            _ => SubjectPath::from_bytes(target).map(|target| target.to_string()).unwrap_or_default(),
+            _ => SubjectPath::from_bytes(target)
+                .map(|target| words::short(&target.to_string()))
+                .unwrap_or_default(),
         };
         seen.lane(name, mounted.name(), mounted.class(), scale)
     });

@@ -13,7 +13,6 @@ use super::words;
 use crate::errno;
 use crate::model::{Op, Phase, Profile, SubjectPath, Write};
 use crate::plan::{Plan, listed};
-use crate::text::printable;
 
 /// The deepest level of directories.
 const MAX_DEPTH: usize = 24;
@@ -189,7 +188,8 @@ fn grown(profile: &Profile) -> Vec<Node<'_>> {
         for (depth, part) in path.iter().enumerate().skip(shared) {
             let parent = trail.last().copied().unwrap_or(0);
             let is_last = depth >= MAX_DEPTH;
-            let name = if is_last { path.get(depth..).unwrap_or_default().join(&b'/') } else { part.to_vec() };
+            let name =
+                if is_last { path.get(depth..).unwrap_or_default().join(&b'/') } else { part.to_vec() };
             let index = nodes.len();
             if let Some(above) = nodes.get_mut(parent) {
                 above.children.push(index);
@@ -222,15 +222,19 @@ fn summed(nodes: &mut [Node<'_>]) {
         for write in node.own.iter().chain(&node.unnamed) {
             node.sum.add(write);
         }
-        node.sum.paths = node.sum.paths.saturating_add(u64::from(!node.own.is_empty() || !node.unnamed.is_empty()));
+        node.sum.paths =
+            node.sum.paths.saturating_add(u64::from(!node.own.is_empty() || !node.unnamed.is_empty()));
         let (sum, parent) = (node.sum.clone(), node.parent);
-        if index > 0 && let Some(above) = nodes.get_mut(parent) {
+        if index > 0
+            && let Some(above) = nodes.get_mut(parent)
+        {
             above.sum.include(&sum);
         }
     }
     // Names are shown before what they hold is sorted: directories first, each kind by name.
     for index in 0..nodes.len() {
-        let mut children = nodes.get_mut(index).map(|node| std::mem::take(&mut node.children)).unwrap_or_default();
+        let mut children =
+            nodes.get_mut(index).map(|node| std::mem::take(&mut node.children)).unwrap_or_default();
         children.sort_by_key(|child| !nodes.get(*child).is_some_and(Node::is_folder));
         if let Some(node) = nodes.get_mut(index) {
             node.children = children;
@@ -304,9 +308,12 @@ impl<'n, 'a> Planter<'n, 'a> {
         let mut name = shown_name(&node.name);
         let mut last = index;
         // A chain of directories is one row, unless something is to be said of one of them.
-        while let ([only], true, true, None) =
-            (node.children.as_slice(), node.own.is_empty(), node.unnamed.is_empty(), self.mounts.at(&node.path))
-        {
+        while let ([only], true, true, None) = (
+            node.children.as_slice(),
+            node.own.is_empty(),
+            node.unnamed.is_empty(),
+            self.mounts.at(&node.path),
+        ) {
             let Some(child) = self.nodes.get(*only).filter(|child| child.is_folder()) else { break };
             name.push('/');
             name.push_str(&shown_name(&child.name));
@@ -329,7 +336,8 @@ impl<'n, 'a> Planter<'n, 'a> {
     fn content(&mut self, index: usize) {
         let Some(node) = self.nodes.get(index) else { return };
         if !node.own.is_empty() {
-            self.leaf("./".to_owned(), None, &node.own);
+            let name = if index == 0 { "/" } else { "./" };
+            self.leaf(name.to_owned(), None, &node.own);
         }
         if !node.unnamed.is_empty() {
             self.leaf("(many names, which were not kept)".to_owned(), None, &node.unnamed);
@@ -387,6 +395,6 @@ fn repeated(what: &str, count: u64) -> String {
 /// Bytes of a path as text, as [`SubjectPath`] shows them.
 fn shown_name(name: &[u8]) -> String {
     SubjectPath::from_bytes(&[b"/", name].concat())
-        .map(|path| path.to_string().trim_start_matches('/').to_owned())
-        .unwrap_or_else(|_| printable(&String::from_utf8_lossy(name)))
+        .map(|path| words::short(path.to_string().trim_start_matches('/')))
+        .unwrap_or_else(|_| words::short(&String::from_utf8_lossy(name)))
 }

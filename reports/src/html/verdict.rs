@@ -45,25 +45,21 @@ pub(super) fn verdict(profile: &Profile, plan: &Plan, remarks: &[Remark]) -> Ver
 }
 
 fn sentence(plan: &Plan) -> String {
-    let root = if plan.read_only {
-        "It can run on a read-only root file system"
-    } else {
-        "Its root file system has to stay writable"
+    let some = |things: usize, none: &str, one: &str, many: &str| match things {
+        0 => none.to_owned(),
+        things => words::counted(words::count(things), one, many),
     };
-    let places = plan.tmpfs.len() + plan.volumes.len();
-    let places = match places {
-        0 => "no writable place".to_owned(),
-        places => words::counted(words::count(places), "writable place", "writable places"),
-    };
-    let capabilities = match plan.cap_add.len() {
-        0 => "no capability".to_owned(),
-        kept => words::counted(words::count(kept), "capability", "capabilities"),
-    };
+    let places =
+        some(plan.tmpfs.len() + plan.volumes.len(), "no writable place", "writable place", "writable places");
+    let capabilities = some(plan.cap_add.len(), "no capability", "capability", "capabilities");
     let privileges = if plan.no_new_privileges { "no new privileges" } else { "new privileges" };
-    let seen = if plan.complete { "" } else { "As far as was seen: " };
-    let with = if plan.read_only { "with" } else { "it gets" };
-    let comma = if plan.read_only { "" } else { ";" };
-    format!("{seen}{root}{comma} {with} {places}, {capabilities} and {privileges}.")
+    let root = match (plan.complete, plan.read_only) {
+        (true, true) => "It can run on a read-only root file system with",
+        (true, false) => "Its root file system has to stay writable; it gets",
+        (false, true) => "As far as was seen, it can run on a read-only root file system with",
+        (false, false) => "As far as was seen, its root file system has to stay writable; it gets",
+    };
+    format!("{root} {places}, {capabilities} and {privileges}.")
 }
 
 fn basis(profile: &Profile, plan: &Plan) -> String {
@@ -101,14 +97,24 @@ fn figures(profile: &Profile, plan: &Plan, grave: usize) -> Vec<Figure> {
         figure(
             "Writable places",
             &words::number(words::count(places)),
-            format!("{} tmpfs, {}", plan.tmpfs.len(), words::counted(words::count(plan.volumes.len()), "volume", "volumes")),
+            format!(
+                "{} tmpfs, {}",
+                plan.tmpfs.len(),
+                words::counted(words::count(plan.volumes.len()), "volume", "volumes")
+            ),
             true,
         ),
-        figure("Capabilities", &words::number(words::count(plan.cap_add.len())), format!("kept; {dropped}"), true),
+        figure(
+            "Capabilities",
+            &words::number(words::count(plan.cap_add.len())),
+            format!("kept; {dropped}"),
+            true,
+        ),
         figure(
             "New privileges",
             if plan.no_new_privileges { "none" } else { "allowed" },
-            if plan.no_new_privileges { "set-id bits have no effect" } else { "a program gains some" }.to_owned(),
+            if plan.no_new_privileges { "set-id bits have no effect" } else { "a program gains some" }
+                .to_owned(),
             plan.no_new_privileges,
         ),
         figure("Load test", load.0, load.1.to_owned(), load.2),

@@ -5,6 +5,8 @@ use crate::text::printable;
 
 /// The longest name that is shown whole where many stand in a row, in characters.
 const MAX_NAME_CHARS: usize = 160;
+/// The longest passage, in characters.
+const MAX_PASSAGE_CHARS: usize = 1200;
 
 /// A number with commas between thousands.
 pub(super) fn number(value: u64) -> String {
@@ -93,10 +95,19 @@ pub(super) fn phases(seen: impl IntoIterator<Item = Phase>) -> String {
 
 /// Text from a profile, printable, and cut where it is longer than any sensible name.
 pub(super) fn short(text: &str) -> String {
-    if text.chars().count() <= MAX_NAME_CHARS {
+    cut(text, MAX_NAME_CHARS)
+}
+
+/// A sentence or two from a profile, printable, and cut where a name in it is longer than any sensible one.
+pub(super) fn passage(text: &str) -> String {
+    cut(text, MAX_PASSAGE_CHARS)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().nth(most).is_none() {
         return printable(text);
     }
-    let head: String = text.chars().take(MAX_NAME_CHARS - 1).collect();
+    let head: String = text.chars().take(most.saturating_sub(1)).collect();
     format!("{}…", printable(&head))
 }
 

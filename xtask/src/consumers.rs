@@ -1,6 +1,6 @@
-//! The programs that plans are written for, so that tests can ask them what they read.
+//! The programs that plans and reports are written for, so that tests can ask them what they read.
 //!
-//! Podman, systemd and kubectl come from the host's own packages. Debian 12's Podman (4.3) has no Quadlet yet, so its
+//! Podman, systemd, kubectl and Chromium, which shows reports, come from the host's own packages. Debian 12's Podman (4.3) has no Quadlet yet, so its
 //! generator is taken out of a newer release's package, into a directory below the target directory: it needs nothing
 //! but the C library, and nothing of that release is installed.
 
@@ -23,6 +23,7 @@ const GENERATOR: &str = "usr/libexec/podman/quadlet";
 /// Installs what is missing; returns where Quadlet's generator is.
 pub(crate) fn ensure() -> Result<PathBuf> {
     packages::ensure(&[
+        Package::program("chromium", "chromium"),
         Package::program("docker-compose", "docker-compose"),
         Package::program("kubernetes-client", "kubectl"),
         Package::program("podman", "podman"),

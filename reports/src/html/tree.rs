@@ -398,3 +398,101 @@ fn shown_name(name: &[u8]) -> String {
         .map(|path| words::short(path.to_string().trim_start_matches('/')))
         .unwrap_or_else(|_| words::short(&String::from_utf8_lossy(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::recommend;
+
+    /// A tree of succeeded creations, each path with how often.
+    fn of(paths: &[(&str, u64)]) -> Tree {
+        let mut profile = Profile::from_json(
+            br#"{"schema":"writepath.profile/v1","tool":{"name":"writepath","version":"0"},
+            "host":{"kernel":"","arch":""},"subject":{"name":""},"run":{"started":"","duration_ms":1},
+            "coverage":{"complete":true},"writes":[],"capabilities":[]}"#,
+        )
+        .unwrap();
+        // The tree asks the plan for its mounts only; planning takes its own time.
+        let plan = recommend(&profile);
+        profile.writes = paths
+            .iter()
+            .map(|(path, count)| Write {
+                path: SubjectPath::from_escaped(path).unwrap(),
+                from: None,
+                op: Op::Create,
+                errno: 0,
+                count: *count,
+                mount: SubjectPath::root(),
+                object: Default::default(),
+                collapsed: false,
+                first_ms: *count,
+                last_ms: *count,
+                phases: vec![Phase::Steady],
+                processes: vec![format!("/bin/{count}")],
+            })
+            .collect();
+        tree(&profile, &plan)
+    }
+
+    fn text(tree: &Tree) -> String {
+        let mut depth = 0;
+        let mut text = String::new();
+        for row in &tree.rows {
+            let indent = "  ".repeat(depth);
+            match row {
+                Row::Open(folder) => {
+                    let Folder { name, open, mounted: _, paths, size: _, detail } = folder;
+                    let open = if *open { "" } else { " closed" };
+                    text.push_str(&format!(
+                        "{indent}{name} {paths}, {} by {}{open}\n",
+                        detail.count, detail.who
+                    ));
+                    depth += 1;
+                }
+                Row::Path(leaf) => text.push_str(&format!("{indent}{} {}\n", leaf.name, leaf.ops)),
+                Row::More(more) => text.push_str(&format!("{indent}and {more} more\n")),
+                Row::Close => depth -= 1,
+            }
+        }
+        assert_eq!(depth, 0, "a directory does not end");
+        text
+    }
+
+    #[test]
+    fn directories_sum_up_what_is_in_them() {
+        let tree =
+            of(&[("/z", 1), ("/a/b/c/y", 2), ("/a/b/c/x", 3), ("/a/b/d", 4), ("/a/b/c", 5), ("/a-b", 6)]);
+        assert_eq!(tree.paths, "6");
+        assert_eq!(
+            text(&tree),
+            "a/b/ 4 paths, 14× by 2, 3, 4 and 1 more\n  c/ 3 paths, 10× by 2, 3, 5\n    ./ create ×5\n    x create ×3\n    \
+             y create ×2\n  d create ×4\na-b create ×6\nz create\n"
+        );
+        assert_eq!(text(&of(&[])), "");
+        assert_eq!(text(&of(&[("/", 1)])), "/ create\n");
+    }
+
+    #[test]
+    fn no_subject_makes_it_too_deep_or_too_long() {
+        let deep = "/d".repeat(6000);
+        let names: Vec<String> = (0..400).map(|n| format!("{}/{n}", &deep[..2 * n * 15])).collect();
+        let paths: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let tree = of(&paths);
+        let level = |(depth, most): (usize, usize), row: &Row| match row {
+            Row::Open(_) => (depth + 1, most.max(depth + 1)),
+            Row::Close => (depth - 1, most),
+            _ => (depth, most),
+        };
+        assert!(tree.rows.iter().fold((0, 0), level).1 <= MAX_DEPTH);
+        assert_eq!(tree.paths, "400");
+
+        let names: Vec<String> = (0..60_000).map(|n| format!("/{}/{n}", n % 3 * (n % 2000))).collect();
+        let paths: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let tree = of(&paths);
+        assert_eq!(tree.paths, "60,000");
+        let shown = tree.rows.iter().filter(|row| matches!(row, Row::Open(_) | Row::Path(_))).count();
+        assert!(tree.is_cut && shown <= MAX_ROWS && shown > MAX_ROWS / 4, "{shown}");
+        let opened = tree.rows.iter().filter(|row| matches!(row, Row::Open(folder) if folder.open)).count();
+        assert!(opened <= 1, "{opened}");
+    }
+}

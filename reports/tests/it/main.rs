@@ -10,6 +10,7 @@ mod consumers;
 mod diff;
 mod explain;
 mod formats;
+mod html;
 mod laws;
 mod overrides;
 mod plan;

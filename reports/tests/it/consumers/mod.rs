@@ -3,6 +3,7 @@
 //! Needs no root and no container. Where a program is missing the test prints so and passes, unless
 //! `WRITEPATH_TEST_REQUIRE=1` says that nothing may be missing (`cargo xtask test` installs them all).
 
+mod chromium;
 mod kubernetes;
 mod quadlet;
 #[cfg(target_os = "linux")]

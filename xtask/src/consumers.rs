@@ -1,8 +1,8 @@
 //! The programs that plans and reports are written for, so that tests can ask them what they read.
 //!
-//! Podman, systemd, kubectl and Chromium, which shows reports, come from the host's own packages. Debian 12's Podman (4.3) has no Quadlet yet, so its
-//! generator is taken out of a newer release's package, into a directory below the target directory: it needs nothing
-//! but the C library, and nothing of that release is installed.
+//! Podman, systemd, kubectl and Chromium, which shows reports, come from the host's own packages. Debian 12's Podman (4.3)
+//! has no Quadlet yet, so its generator is taken out of a newer release's package, into a directory below the target
+//! directory: it needs nothing but the C library, and nothing of that release is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -223,7 +223,7 @@ fn capabilities(profile: &Profile, scale: Scale) -> Vec<Lane> {
         (capability.verdict, seen.lane(words::short(&capability.cap), kind, class, scale))
     });
     let mut lanes: Vec<(Verdict, Lane)> = lanes.collect();
-    lanes.sort_by(|a, b| b.0.cmp(&a.0));
+    lanes.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
     lanes.into_iter().map(|(_, lane)| lane).collect()
 }
 

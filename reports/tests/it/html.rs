@@ -51,7 +51,8 @@ pub(crate) fn markup() -> Build {
 
 /// The page between `from` and the next `to`.
 fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
-    let (_, rest) = page.split_once(from).unwrap_or_else(|| panic!("{from} is not on the page"));
+    assert!(page.contains(from), "{from} is not on the page");
+    let (_, rest) = page.split_once(from).unwrap();
     rest.split_once(to).map_or(rest, |(inner, _)| inner)
 }
 

@@ -5,7 +5,8 @@ use std::{io::Write, path::Path};
 use crate::failure::{Failure, Kind};
 
 /// Writes `bytes` to `path`, or to standard output where it is `-`. A file is written beside its place, synced and
-/// renamed, so that nobody ever sees half of it.
+/// renamed, so that nobody ever sees half of it; what is there and no regular file (a device, a pipe) is written into, as a
+/// rename would put a file in its place.
 ///
 /// # Errors
 /// Where it cannot be written; the message names the file.
@@ -13,7 +14,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if path == Path::new("-") {
         return to_stdout(bytes);
     }
-    to_file(path, bytes)
+    let written = if is_special(path) { std::fs::write(path, bytes) } else { to_file(path, bytes) };
+    written
         .map_err(|error| Failure::new(Kind::Usage, format!("{} cannot be written: {error}", path.display())))
 }
 
@@ -29,6 +31,11 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether something is there that is neither a file nor a directory.
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 fn to_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -57,6 +64,9 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     };
     if path.is_dir() {
         return Err(unwritable("it is a directory".to_owned()));
+    }
+    if is_special(path) {
+        return Ok(());
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new()
@@ -96,6 +106,18 @@ mod tests {
         write(&path, b"old").unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_device_is_written_into_and_not_replaced() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let null = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        check_writable(&null).unwrap();
+        write(&null, b"gone").unwrap();
+        assert!(null.metadata().unwrap().file_type().is_char_device());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -1,188 +1,203 @@
-//! The comparison of two profiles: what NEW writes, uses or needs that OLD did not.
+//! The comparison of two profiles or plans: what NEW writes, uses or needs that OLD did not.
 //!
-//! Owns what counts as new and what counts as a finding. Looks in one direction only: what OLD did and NEW no
-//! longer does is no finding. Operations that failed are not compared; capabilities that were not required are
-//! listed but never a finding.
+//! Owns what counts as different and what counts as a finding. A finding is new, and NEW does it or needs it; what only
+//! OLD did, and capabilities that are not required, are told and never count. First comes what NEW needs and the plan
+//! for OLD does not give, then the differences, one kind per file: `places` (writes and what was refused), `plans`
+//! (mounts, sizes, options), `capabilities`, `executions`. Names that differ from run to run are no difference
+//! ([`generalise`]). A [`Baseline`] says what is accepted. `warnings` tells what may be missing.
 
+mod baseline;
+mod capabilities;
 mod dto;
+mod executions;
+mod fail_on;
 mod format;
+mod generalise;
+mod input;
 mod places;
+mod plans;
+mod project;
+mod warnings;
+mod words;
 
+pub use baseline::{Baseline, BaselineError, MAX_BASELINE_BYTES};
 pub use dto::*;
-pub use format::{DiffFormat, UnknownDiffFormat, render};
+pub use fail_on::{FailOn, UnknownFailOn};
+pub use format::{DIFF_FORMATS, DiffFormat, DiffFormatInfo, DiffOptions, UnknownDiffFormat, render};
+pub use generalise::{Generalised, generalise};
+pub use input::{Input, InputError};
+pub use project::diff_projects;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
+use std::borrow::Cow;
 
-use crate::capability;
-use crate::model::{Capability, Profile, SubjectPath, Verdict};
+use self::executions::Executions;
+use self::generalise::{Names, Side as In};
+use self::places::{Writes, only_in};
+use self::plans::Mounts;
+use crate::model::{ImageEntry, Profile, SubjectPath};
 use crate::plan::{Plan, recommend};
 
-/// Compares two profiles.
+/// By which factor a size must differ to be told, unless the user says otherwise.
+pub const SIZE_FACTOR: f64 = 2.0;
+
+/// Compares two files.
 #[must_use]
-pub fn diff(old: &Profile, new: &Profile) -> Diff {
-    Diff {
+pub fn diff(old: &Input, new: &Input, size_factor: f64) -> Diff {
+    let mut diff = Diff {
         schema: DIFF_SCHEMA.to_owned(),
+        findings: 0,
+        accepted: 0,
+        comparisons: vec![compare(old, new, None, size_factor)],
+        services: Vec::new(),
+        warnings: Vec::new(),
+    };
+    diff.count();
+    diff
+}
+
+fn plan_of(input: &Input) -> Cow<'_, Plan> {
+    match input {
+        Input::Profile(profile) => Cow::Owned(recommend(profile)),
+        Input::Plan(plan) => Cow::Borrowed(plan),
+    }
+}
+
+fn side(input: &Input) -> Side {
+    match input {
+        Input::Profile(profile) => Side {
+            kind: SideKind::Profile,
+            subject: profile.subject.name.clone(),
+            image_id: profile.subject.image_id.clone(),
+            complete: profile.coverage.complete,
+        },
+        Input::Plan(plan) => Side {
+            kind: SideKind::Plan,
+            subject: plan.subject.clone(),
+            image_id: None,
+            complete: plan.complete,
+        },
+    }
+}
+
+/// The paths that the two have, in one order: targets of the plan, then of a profile its operations and executions.
+fn all_paths<'a>(
+    plan: &'a Plan,
+    profile: Option<&'a Profile>,
+    side: In,
+) -> impl Iterator<Item = (&'a SubjectPath, In)> {
+    let of_profile = profile.into_iter().flat_map(|profile| {
+        places::paths(profile).chain(profile.run.executions.iter().map(|execution| &execution.path))
+    });
+    plans::targets(plan).chain(of_profile).map(move |path| (path, side))
+}
+
+/// What of one side is compared, with its places.
+struct Compared<'a> {
+    mounts: Mounts<'a>,
+    /// Of a profile.
+    course: Option<(Writes<'a>, Executions<'a>, &'a [ImageEntry])>,
+}
+
+impl<'a> Compared<'a> {
+    fn of(
+        input: &'a Input,
+        plan: &'a Plan,
+        profile: Option<&'a Profile>,
+        names: &Names<'_>,
+        places: &mut impl Iterator<Item = generalise::Place>,
+    ) -> Self {
+        let mounts = Mounts::of(plan, input, places);
+        let course = profile.map(|profile| {
+            let writes = Writes::of(profile, places);
+            let executions = Executions::of(profile, places, &writes, names);
+            (writes, executions, profile.subject.image_entries.as_slice())
+        });
+        Self { mounts, course }
+    }
+}
+
+fn compare(old: &Input, new: &Input, service: Option<&str>, size_factor: f64) -> Comparison {
+    let plans = (plan_of(old), plan_of(new));
+    // Where one of them is a plan, what a plan does not say cannot be compared.
+    let profiles = match (old, new) {
+        (Input::Profile(old), Input::Profile(new)) => (Some(&**old), Some(&**new)),
+        _ => (None, None),
+    };
+    let paths = all_paths(&plans.0, profiles.0, In::Old).chain(all_paths(&plans.1, profiles.1, In::New));
+    let image =
+        [profiles.0, profiles.1].into_iter().flatten().flat_map(|profile| &profile.subject.image_entries);
+    let (names, places) = Names::of(paths, image.map(|entry| &entry.path));
+    let mut places = places.into_iter();
+    let before = Compared::of(old, &plans.0, profiles.0, &names, &mut places);
+    let after = Compared::of(new, &plans.1, profiles.1, &names, &mut places);
+
+    let mut differences = Vec::new();
+    if let (Some((old, _, _)), Some((new, _, _))) = (&before.course, &after.course) {
+        differences.extend(only_in(&names, new, old, Change::New, false));
+        differences.extend(only_in(&names, old, new, Change::Gone, false));
+    }
+    differences.extend(plans::differences(&names, &before.mounts, &after.mounts, size_factor));
+    differences.extend(capabilities::differences(old, new));
+    if let (Some((old, old_executions, old_image)), Some((new, new_executions, new_image))) =
+        (&before.course, &after.course)
+    {
+        differences.extend(executions::differences(
+            &names,
+            (old_executions, old_image),
+            (new_executions, new_image),
+        ));
+        differences.extend(only_in(&names, new, old, Change::New, true));
+        differences.extend(only_in(&names, old, new, Change::Gone, true));
+    }
+    if let (Some(old), Some(new)) = profiles {
+        differences.extend(executions::ports(old, new));
+    }
+    for difference in &mut differences {
+        difference.service = service.map(str::to_owned);
+    }
+    let writes = before.course.as_ref().zip(after.course.as_ref()).map(|(old, new)| (&old.0, &new.0));
+    let breaks = plans::breaks(&names, &before.mounts, writes, &differences);
+    // Each kind has its own order already.
+    differences.sort_by_key(|difference| (difference.change, difference.kind));
+    Comparison {
+        service: service.map(str::to_owned),
         old: side(old),
         new: side(new),
-        writes: places::new_places(old, new).into_iter().map(|place| new_write(&place)).collect(),
-        capabilities: new_capabilities(old, new),
-        mounts: new_mounts(&recommend(old), &recommend(new), new),
+        breaks,
+        differences,
+        warnings: warnings::of(old, new),
     }
 }
 
-fn side(profile: &Profile) -> Side {
-    Side {
-        subject: profile.subject.name.clone(),
-        image_id: profile.subject.image_id.clone(),
-        complete: profile.coverage.complete,
-    }
-}
-
-fn new_write(place: &places::NewPlace<'_>) -> NewWrite {
-    let objects: BTreeSet<&SubjectPath> = place.writes.iter().map(|write| &write.path).collect();
-    let processes: BTreeSet<&String> = place.writes.iter().flat_map(|write| &write.processes).collect();
-    let phases: BTreeSet<_> = place.writes.iter().flat_map(|write| &write.phases).copied().collect();
-    NewWrite {
-        path: place.first.path.clone(),
-        from: place.first.from.clone(),
-        op: place.first.op,
-        mount: place.first.mount.clone(),
-        objects: u64::try_from(objects.len()).unwrap_or(u64::MAX),
-        count: place.writes.iter().fold(0, |sum, write| sum.saturating_add(write.count)),
-        processes: processes.into_iter().cloned().collect(),
-        phases: phases.into_iter().collect(),
-    }
-}
-
-/// The strongest verdict on every capability, with its entries, by number (unknown ones behind, by name).
-fn verdicts(profile: &Profile) -> BTreeMap<(u8, &str), (Verdict, Vec<&Capability>)> {
-    let mut verdicts: BTreeMap<(u8, &str), (Verdict, Vec<&Capability>)> = BTreeMap::new();
-    for entry in &profile.capabilities {
-        let known = capability::by_name(&entry.cap).map(|info| (info.number, info.name));
-        let slot =
-            verdicts.entry(known.unwrap_or((u8::MAX, &entry.cap))).or_insert((entry.verdict, Vec::new()));
-        slot.0 = slot.0.max(entry.verdict);
-        slot.1.push(entry);
-    }
-    verdicts
-}
-
-fn new_capabilities(old: &Profile, new: &Profile) -> Vec<NewCapability> {
-    let before = verdicts(old);
-    verdicts(new)
-        .into_iter()
-        .filter_map(|(key, (verdict, entries))| {
-            let before = before.get(&key).map(|(verdict, _)| *verdict);
-            if before >= Some(verdict) {
-                return None;
-            }
-            let checks =
-                || entries.iter().flat_map(|entry| &entry.evidence).filter(|check| check.verdict == verdict);
-            let processes: BTreeSet<&String> = checks().map(|check| &check.process).collect();
-            let syscalls: BTreeSet<&String> = checks().map(|check| &check.syscall).collect();
-            Some(NewCapability {
-                cap: key.1.to_owned(),
-                verdict,
-                before,
-                processes: processes.into_iter().cloned().collect(),
-                syscalls: syscalls.into_iter().cloned().collect(),
-            })
-        })
-        .collect()
-}
-
-fn new_mounts(old: &Plan, new: &Plan, profile: &Profile) -> Vec<NewMount> {
-    let covered =
-        |target: &SubjectPath| old.writable_targets().into_iter().any(|other| target.is_within(other));
-    let tmpfs = new.tmpfs.iter().map(|mount| (&mount.target, NewMountKind::Tmpfs, &mount.why));
-    let volumes = new.volumes.iter().map(|mount| (&mount.target, NewMountKind::Volume, &mount.why));
-    let mut mounts: Vec<NewMount> = tmpfs
-        .chain(volumes)
-        // A mount of OLD's that was only read is told apart below.
-        .filter(|(target, ..)| !covered(target) && !old.mounts_read_only.contains(target))
-        .map(|(target, kind, why)| NewMount { target: target.clone(), kind, why: why.clone() })
-        .collect();
-    let has = |target: &SubjectPath| profile.subject.mounts.iter().any(|mount| mount.target == *target);
-    let written =
-        old.mounts_read_only.iter().filter(|target| has(target) && !new.mounts_read_only.contains(target));
-    mounts.extend(written.map(|target| {
-        let why = new.volumes.iter().find(|volume| volume.target == *target).map(|volume| volume.why.clone());
-        NewMount {
-            target: target.clone(),
-            kind: NewMountKind::Existing,
-            why: why.unwrap_or_else(|| "OLD only read this mount, NEW writes it".to_owned()),
-        }
-    }));
-    if old.read_only && !new.read_only {
-        let why = new.warnings.iter().find(|warning| warning.code == "writes-in-root").map_or_else(
-            || "the root file system can no longer be read-only".to_owned(),
-            |w| w.message.clone(),
-        );
-        mounts.push(NewMount { target: SubjectPath::root(), kind: NewMountKind::Root, why });
-    }
-    mounts.sort_by(|a, b| (&a.target, a.kind).cmp(&(&b.target, b.kind)));
-    mounts
-}
-
-/// What of a comparison counts as a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailOn {
-    /// A new place that is written.
-    Write,
-    /// A capability newly required.
-    Cap,
-    /// A new mount, or one that must now be writable.
-    Mount,
-    /// Any of these.
-    Any,
-    /// Nothing.
-    None,
-}
-
-/// Not a kind of finding.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is none of write, cap, mount, any, none")]
-pub struct UnknownFailOn(String);
-
-impl FromStr for FailOn {
-    type Err = UnknownFailOn;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFailOn> {
-        match name.trim() {
-            "write" => Ok(Self::Write),
-            "cap" => Ok(Self::Cap),
-            "mount" => Ok(Self::Mount),
-            "any" => Ok(Self::Any),
-            "none" => Ok(Self::None),
-            other => Err(UnknownFailOn(crate::text::printable(other))),
+impl Difference {
+    /// One that says nothing yet.
+    fn of(kind: Kind, change: Change) -> Self {
+        Self {
+            kind,
+            change,
+            finding: false,
+            accepted: None,
+            path: None,
+            from: None,
+            op: None,
+            errno: None,
+            cap: None,
+            port: None,
+            service: None,
+            before: None,
+            after: None,
+            why: None,
+            objects: 0,
+            count: 0,
+            processes: Vec::new(),
+            phases: Vec::new(),
+            evidence: Vec::new(),
         }
     }
 }
 
-impl FailOn {
-    /// Reads a comma-separated list.
-    ///
-    /// # Errors
-    /// [`UnknownFailOn`] names the first entry that is no kind of finding.
-    pub fn parse_list(list: &str) -> Result<Vec<Self>, UnknownFailOn> {
-        list.split(',').map(str::parse).collect()
-    }
-}
-
-impl Diff {
-    /// Whether the comparison holds a finding of one of these kinds.
-    #[must_use]
-    pub fn fails(&self, kinds: &[FailOn]) -> bool {
-        let write = !self.writes.is_empty();
-        let cap = self.capabilities.iter().any(|capability| capability.verdict == Verdict::Required);
-        let mount = !self.mounts.is_empty();
-        kinds.iter().any(|kind| match kind {
-            FailOn::Write => write,
-            FailOn::Cap => cap,
-            FailOn::Mount => mount,
-            FailOn::Any => write || cap || mount,
-            FailOn::None => false,
-        })
+impl Observed {
+    fn none() -> Self {
+        Self { path: None, from: None, mount: None, syscall: None, caller: None, process: None, count: 0 }
     }
 }

@@ -11,7 +11,7 @@ use reports::model::Profile;
 use reports::plan::{Plan, recommend};
 
 /// Name and content of every committed profile, sorted.
-fn profiles() -> Vec<(String, Profile)> {
+pub(crate) fn profiles() -> Vec<(String, Profile)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog");
     let entries = fs::read_dir(&directory).unwrap();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();

@@ -37,3 +37,8 @@ fn verification_schema_is_up_to_date() {
 fn project_verification_schema_is_up_to_date() {
     check("project-verification-v1.json", &schemars::schema_for!(reports::project::ProjectReport));
 }
+
+#[test]
+fn diff_schema_is_up_to_date() {
+    check("diff-v1.json", &schemars::schema_for!(reports::diff::Diff));
+}

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Recommend(RecommendArgs),
     /// Run the subject again under its plan and tell whether it still works
     Verify(Box<VerifyArgs>),
-    /// Print what a new profile writes, uses or needs that an old one did not
+    /// Print what a new release writes, uses or needs that an old one did not
     Diff(DiffArgs),
     /// Write one self-contained HTML page about one or several profiles
     Report(ReportArgs),
@@ -460,22 +460,51 @@ pub(crate) enum VerifyFormat {
     Junit,
 }
 
+/// Options of `diff`.
 #[derive(Debug, Args)]
+#[command(
+    long_about = "\
+Print what a new release writes, uses or needs that an old one did not: first what the plan for OLD lacks, then every \
+difference with who did it. OLD and NEW are profiles or plans, or two directories with one of them for each service, as \
+compose writes them.
+
+Names that differ from run to run are no difference. They are recognised by what the two profiles show together, and \
+shown as {pid}, {n}, {uuid}, {time}, {hex} or {rand}.",
+    after_help = "\
+Examples:
+  writepath diff baseline.json new.json
+  writepath diff baseline.json new.json --baseline accepted.toml --format markdown > comment.md
+  writepath diff baseline.json new.json --baseline accepted.toml --accept
+  writepath diff deployed.plan.json new.json --fail-on mount,cap
+
+Exit status: 0 nothing new, or all of it accepted; 1 something new that is not accepted; 2 wrong usage, or a file cannot \
+be read; 4 nothing new was found, but NEW is incomplete."
+)]
 pub(crate) struct DiffArgs {
     #[command(flatten)]
     verbose: Verbose,
-    /// The profile to compare with
+    /// The profile or plan to compare with; `-` is standard input
     #[arg(value_name = "OLD")]
     pub(crate) old: PathBuf,
-    /// The profile to look at
+    /// The profile or plan to look at; `-` is standard input
     #[arg(value_name = "NEW")]
     pub(crate) new: PathBuf,
     /// How to print the differences
-    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) format: DiffFormat,
-    /// What makes the exit status 1: write, cap, mount, any, none, or several of them
+    #[arg(short, long, default_value_t, value_parser = diff_format(), value_name = "FORMAT")]
+    pub(crate) format: reports::diff::DiffFormat,
+    /// What makes the exit status 1: write, mount, cap, exec, privileges, port, denied, size, service, any, none, or several
+    /// of them
     #[arg(long, value_name = "KINDS", default_value = "any")]
     pub(crate) fail_on: String,
+    /// File with accepted differences (TOML), which are no finding
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Add what is new to the baseline; what is there already stays as it is
+    #[arg(long, requires = "baseline")]
+    pub(crate) accept: bool,
+    /// Tell sizes that differ by more than this factor
+    #[arg(long, value_name = "FACTOR", default_value_t = reports::diff::SIZE_FACTOR, value_parser = parse_factor)]
+    pub(crate) size_factor: f64,
 }
 
 /// Options of `report`.
@@ -514,12 +543,18 @@ pub(crate) struct ReportArgs {
     pub(crate) overrides: OverrideArgs,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum DiffFormat {
-    /// For people
-    Text,
-    /// For programs
-    Json,
+/// The formats of a comparison, as the table of `reports` has them.
+fn diff_format() -> impl clap::builder::TypedValueParser<Value = reports::diff::DiffFormat> {
+    let formats = reports::diff::DIFF_FORMATS.iter();
+    PossibleValuesParser::new(formats.map(|info| PossibleValue::new(info.name).help(info.about)))
+        .try_map(|name| name.parse::<reports::diff::DiffFormat>())
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor >= 1.0 => Ok(factor),
+        _ => Err("it is a number from 1 on".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -58,10 +58,16 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     if path == Path::new("-") {
         return Ok(());
     }
-    let unwritable = |why: String| {
-        Failure::new(Kind::Usage, format!("--output {}: {why}", path.display()))
-            .hint("name a file in a directory that exists, or `-` for standard output")
-    };
+    check_file(path, "--output")
+        .map_err(|failure| failure.hint("name a file in a directory that exists, or `-` for standard output"))
+}
+
+/// The same for a file that `option` names, where standard output is none.
+///
+/// # Errors
+/// Where its directory does not exist or cannot be written in, or the path is a directory.
+pub(crate) fn check_file(path: &Path, option: &str) -> Result<(), Failure> {
+    let unwritable = |why: String| Failure::new(Kind::Usage, format!("{option} {}: {why}", path.display()));
     if path.is_dir() {
         return Err(unwritable("it is a directory".to_owned()));
     }

@@ -37,15 +37,20 @@ fn read_profile(path: &Path) -> Result<Profile, Failure> {
         Failure::new(Kind::Usage, format!("{}: {why}", path.display()))
             .hint("a profile is what `writepath run -o FILE` writes")
     };
+    let bytes = read_bytes(path).map_err(|error| unreadable(error.to_string()))?;
+    Profile::from_json(&bytes).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The content of a file, or of standard input where it is `-`: as much of it as a profile may have, and one byte more.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = MAX_PROFILE_BYTES as u64 + 1;
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| unreadable(error.to_string()))?;
-    Profile::from_json(&bytes).map_err(|error| unreadable(error.to_string()))
+        std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// The plan under its alternative of that kind.

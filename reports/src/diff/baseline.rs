@@ -278,6 +278,16 @@ impl Baseline {
         diff.count();
     }
 
+    /// The same for a comparison that another baseline was applied to: what that one said is forgotten.
+    pub fn reapply(&self, diff: &mut Diff) {
+        let comparisons = diff.comparisons.iter_mut().flat_map(|comparison| &mut comparison.differences);
+        for difference in comparisons.chain(&mut diff.services) {
+            difference.accepted = None;
+        }
+        diff.warnings.clear();
+        self.apply(diff);
+    }
+
     /// The file with an entry for each finding that is not accepted yet; what is there stays as it is, comments included.
     ///
     /// # Errors

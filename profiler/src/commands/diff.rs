@@ -10,9 +10,7 @@ use std::{
 };
 
 use reports::{
-    diff::{
-        Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, diff, diff_projects, render,
-    },
+    diff::{Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, diff, diff_projects, render},
     text::printable,
 };
 
@@ -32,7 +30,10 @@ pub(crate) fn run(args: &DiffArgs, ui: Ui) -> Result<Status, Failure> {
     let fail_on = FailOn::parse_list(&args.fail_on)
         .map_err(|error| Failure::new(Kind::Usage, format!("--fail-on {:?}: {error}", args.fail_on)))?;
     if args.baseline.as_deref() == Some(Path::new("-")) {
-        return Err(Failure::new(Kind::Usage, "--baseline -: a baseline is a file, which is read and may be written"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "--baseline -: a baseline is a file, which is read and may be written",
+        ));
     }
     if let (true, Some(path)) = (args.accept, &args.baseline) {
         output::check_file(path, "--baseline")?;
@@ -99,8 +100,7 @@ fn read_input(path: &Path) -> Result<Input, Failure> {
 
 /// The profiles or plans of a directory, by the names of their files, as `compose` writes them.
 fn read_directory(directory: &Path) -> Result<BTreeMap<String, Input>, Failure> {
-    let unreadable =
-        |why: String| Failure::new(Kind::Usage, format!("{}: {why}", directory.display()));
+    let unreadable = |why: String| Failure::new(Kind::Usage, format!("{}: {why}", directory.display()));
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(|error| unreadable(error.to_string()))? {
         let path = entry.map_err(|error| unreadable(error.to_string()))?.path();

@@ -4,6 +4,7 @@
 mod alternatives;
 mod build;
 mod catalog;
+mod ci_page;
 mod compose_tool;
 mod confidence;
 mod consumers;

@@ -27,6 +27,7 @@ pub use format::{DIFF_FORMATS, DiffFormat, DiffFormatInfo, DiffOptions, UnknownD
 pub use generalise::{Generalised, generalise};
 pub use input::{Input, InputError};
 pub use project::diff_projects;
+pub(crate) use words::described;
 
 use std::borrow::Cow;
 

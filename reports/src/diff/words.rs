@@ -75,6 +75,11 @@ pub(super) fn headline(difference: &Difference) -> Vec<Part> {
     }
 }
 
+/// A difference as plain text: what is different, and who did it, how often and when.
+pub(crate) fn described(difference: &Difference) -> (String, String) {
+    (plain(&headline(difference)), plain(&who(difference)))
+}
+
 /// Who did it, how often and when; empty where that is not known.
 pub(super) fn who(difference: &Difference) -> Vec<Part> {
     let mut parts = Vec::new();

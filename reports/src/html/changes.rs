@@ -4,9 +4,9 @@
 
 use super::Source;
 use super::words;
-use crate::diff::{Diff, NewCapability, NewMount, NewMountKind, NewWrite, diff};
-use crate::model::{Profile, Verdict};
-use crate::plan::listed;
+use crate::diff::{Change as How, Kind};
+use crate::diff::{Comparison, DiffWarning, Difference, Input, Need, SIZE_FACTOR, described, diff};
+use crate::model::Profile;
 
 /// How many places are shown at most.
 const ROWS: usize = 500;
@@ -15,10 +15,18 @@ const ROWS: usize = 500;
 pub(super) struct Changes {
     pub(super) old: String,
     pub(super) new: String,
+    /// What the second needs and the plan for the first does not give.
+    pub(super) breaks: Vec<Broken>,
     pub(super) directions: Vec<Direction>,
-    /// Whether one of the two did not see everything.
-    pub(super) doubtful: bool,
+    /// What may be missing or misleading.
+    pub(super) warnings: Vec<String>,
     pub(super) none: bool,
+}
+
+/// Something that a plan lacks.
+pub(super) struct Broken {
+    pub(super) what: String,
+    pub(super) why: String,
 }
 
 /// What one of the two does and the other does not.
@@ -43,19 +51,20 @@ pub(super) fn changes(sources: &[Source<'_>]) -> Option<Changes> {
     if repository(old.profile) != repository(new.profile) {
         return None;
     }
-    let directions: Vec<Direction> = [
-        ("New in", "+", diff(old.profile, new.profile)),
-        ("No longer in", "−", diff(new.profile, old.profile)),
-    ]
-    .into_iter()
-    .map(|(title, sign, diff)| direction(title, sign, &diff))
-    .collect();
+    let [before, after] = [old, new].map(|source| Input::Profile(Box::new(source.profile.clone())));
+    // Two files make one comparison.
+    let comparison = diff(&before, &after, SIZE_FACTOR).comparisons.pop()?;
+    let Comparison { service: _, old: _, new: _, breaks, differences, warnings } = comparison;
+    let directions = [("New in", "+", false), ("No longer in", "−", true)].map(|(title, sign, gone)| {
+        direction(title, sign, differences.iter().filter(|one| (one.change == How::Gone) == gone))
+    });
     Some(Changes {
         old: words::short(old.label),
         new: words::short(new.label),
-        doubtful: !(old.profile.coverage.complete && new.profile.coverage.complete),
-        none: directions.iter().all(|direction| direction.rows.is_empty()),
-        directions,
+        breaks: breaks.iter().map(broken).collect(),
+        warnings: warnings.iter().map(warning).collect(),
+        none: differences.is_empty(),
+        directions: directions.into(),
     })
 }
 
@@ -73,63 +82,47 @@ fn repository(profile: &Profile) -> &str {
     }
 }
 
-fn direction(title: &'static str, sign: &'static str, diff: &Diff) -> Direction {
-    let mounts = diff.mounts.iter().map(mount);
-    let capabilities = diff.capabilities.iter().map(capability);
-    let writes = diff.writes.iter().map(write);
-    let rows: Vec<Change> = mounts.chain(capabilities).chain(writes).take(ROWS).collect();
-    let all = diff.mounts.len() + diff.capabilities.len() + diff.writes.len();
-    Direction { title, sign, more: all.saturating_sub(rows.len()), rows }
+fn direction<'a>(
+    title: &'static str,
+    sign: &'static str,
+    differences: impl Iterator<Item = &'a Difference>,
+) -> Direction {
+    let mut rows: Vec<Change> = differences.map(change).collect();
+    let more = rows.len().saturating_sub(ROWS);
+    rows.truncate(ROWS);
+    Direction { title, sign, rows, more }
 }
 
-fn mount(mount: &NewMount) -> Change {
-    let NewMount { target, kind, why } = mount;
-    let kind = match kind {
-        NewMountKind::Tmpfs => "tmpfs",
-        NewMountKind::Volume => "volume",
-        NewMountKind::Existing => "writable mount",
-        NewMountKind::Root => "writable root",
-    };
-    Change { kind, what: words::short(&target.to_string()), detail: words::passage(why) }
+fn change(difference: &Difference) -> Change {
+    let (what, who) = described(difference);
+    let why = difference.why.as_deref().unwrap_or_default();
+    let detail =
+        [who.as_str(), why].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+    Change { kind: kind(difference.kind), what: words::short(&what), detail: words::passage(&detail) }
 }
 
-fn capability(capability: &NewCapability) -> Change {
-    let NewCapability { cap, verdict, before, processes, syscalls } = capability;
-    let verdict = match verdict {
-        Verdict::Required => "needed",
-        Verdict::Opportunistic => "asked for, makes no difference",
-        Verdict::Attempted => "asked for in vain",
-    };
-    let before = match before {
-        None => "",
-        Some(Verdict::Attempted) => " (asked for in vain in the other)",
-        Some(Verdict::Opportunistic) => " (makes no difference in the other)",
-        Some(Verdict::Required) => " (needed in the other)",
-    };
-    let who = words::short(&listed(processes.iter().map(String::as_str), 3));
-    let calls = words::short(&listed(syscalls.iter().map(String::as_str), 4));
-    Change {
-        kind: "capability",
-        what: words::short(cap),
-        detail: format!("{verdict}{before}: {who} for {calls}"),
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Write => "write",
+        Kind::Mount => "mount",
+        Kind::Cap => "capability",
+        Kind::Exec => "execution",
+        Kind::Privileges => "privileges",
+        Kind::Port => "port",
+        Kind::Denied => "refused",
+        Kind::Size => "size",
+        Kind::Service => "service",
     }
 }
 
-fn write(write: &NewWrite) -> Change {
-    let NewWrite { path, from, op, mount: _, objects, count, processes, phases } = write;
-    let from =
-        from.as_ref().map(|from| format!(", from {}", words::short(&from.to_string()))).unwrap_or_default();
-    let more = match objects.saturating_sub(1) {
-        0 => String::new(),
-        more => format!(", and {} more like it", words::number(more)),
-    };
-    let who = words::short(&listed(processes.iter().map(String::as_str), 3));
-    let phases = words::phases(phases.iter().copied());
-    Change {
-        kind: op.name(),
-        what: words::short(&path.to_string()),
-        detail: format!("{}{from}{more}, by {who}, {phases}", words::times(*count)),
-    }
+fn broken(need: &Need) -> Broken {
+    let Need { kind: _, what, why } = need;
+    Broken { what: words::short(what), why: words::passage(why) }
+}
+
+fn warning(warning: &DiffWarning) -> String {
+    let DiffWarning { code: _, message } = warning;
+    words::passage(message)
 }
 
 #[cfg(test)]

@@ -124,9 +124,12 @@ proptest! {
         seconds in (1_500_000_000u64..2_000_000_000, 1_500_000_000u64..2_000_000_000),
         days in ((2020u32..2040, 1u32..13, 1u32..29), (2020u32..2040, 1u32..13, 1u32..29)),
     ) {
-        // Letters that happen to be two words are two words.
-        let mixed = |text: &str| text.bytes().filter(u8::is_ascii_digit).count() >= 2 && !text.bytes().all(|b| b.is_ascii_digit())
-            && !text.as_bytes()[..4].iter().all(u8::is_ascii_alphabetic) && !text.as_bytes()[..5].iter().all(u8::is_ascii_digit);
+        // Letters that happen to be two words are two words: one of the two must be unmistakable, with letters and digits
+        // that take turns and are no hexadecimal number.
+        let turns = |text: &str| {
+            text.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count()
+        };
+        let mixed = |text: &str| turns(text) >= 2 && !text.bytes().all(|byte| byte.is_ascii_hexdigit());
         prop_assume!(mixed(&letters.0) || mixed(&letters.1));
         let run = |pid: u32, letters: &str, uuid: &str, hash: &str, seconds: u64, day: (u32, u32, u32)| {
             [

@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     /// Print what a new release writes, uses or needs that an old one did not
     Diff(DiffArgs),
+    /// Join profiles of one subject: what any of the runs showed
+    Merge(MergeArgs),
     /// Write one self-contained HTML page about one or several profiles
     Report(ReportArgs),
     /// Enters a cgroup and executes a command; for `exec`.
@@ -86,7 +88,8 @@ impl Cli {
             | Command::Doctor(DoctorArgs { verbose })
             | Command::Recommend(RecommendArgs { verbose, .. })
             | Command::Diff(DiffArgs { verbose, .. })
-            | Command::Report(ReportArgs { verbose, .. }) => verbose.verbose,
+            | Command::Report(ReportArgs { verbose, .. })
+            | Command::Merge(MergeArgs { verbose, .. }) => verbose.verbose,
             Command::Enter(_) => 0,
         };
         self.verbose.saturating_add(own)
@@ -555,6 +558,40 @@ fn parse_factor(text: &str) -> Result<f64, String> {
         Ok(factor) if factor.is_finite() && factor >= 1.0 => Ok(factor),
         _ => Err("it is a number from 1 on".to_owned()),
     }
+}
+
+/// Options of `merge`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "\
+Join profiles of one subject, from any number of runs and hosts, to one that `recommend`, `verify` and `diff` take. What any \
+run did, the union did; what one run did not see, the union did not see. Counts and peaks are the largest of any one run, and \
+every run is kept with its host, load and coverage. Neither the order nor the grouping makes a difference, and a profile that \
+is given twice counts once. Profiles are read one at a time, so that memory does not depend on their number.",
+    after_help = "\
+Examples:
+  writepath merge monday.json tuesday.json -o app.json
+  writepath merge profiles/ -o app.json
+  find /srv/profiles -name 'app-*.json' | writepath merge --files-from - -o app.json
+
+Exit status: 0 done; 2 wrong usage, an unreadable profile, or profiles of different subjects; 4 the union is incomplete, \
+because a profile is: it is written and marked so."
+)]
+pub(crate) struct MergeArgs {
+    #[command(flatten)]
+    verbose: Verbose,
+    /// Profiles, or directories with profiles (*.json); `-` is standard input, which may hold several, one after the other
+    #[arg(value_name = "PROFILE", required_unless_present = "files_from")]
+    pub(crate) profiles: Vec<PathBuf>,
+    /// Read more paths from a file, one in a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Vec<PathBuf>,
+    /// Where to write the union; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Join profiles of different subjects, too; name and configuration are the first run's
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]

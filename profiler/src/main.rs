@@ -47,6 +47,7 @@ fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
         Command::Recommend(args) => commands::recommend::run(&args, ui),
         Command::Verify(args) => runtime()?.block_on(commands::verify::run(*args, ui)),
         Command::Diff(args) => commands::diff::run(&args, ui),
+        Command::Merge(args) => commands::merge::run(&args, ui),
         Command::Report(args) => commands::report::run(&args, ui),
         Command::Enter(args) => Err(commands::exec::enter(&args)),
     }

@@ -5,6 +5,7 @@ pub(crate) mod compose;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod merge;
 mod overrides;
 pub(crate) mod recommend;
 pub(crate) mod report;

@@ -367,16 +367,19 @@ impl<'a> ProjectTraining<'a> {
             .into_iter()
             .map(|service| {
                 let of_service = profiles.remove(&service).unwrap_or_default();
-                ServiceTrained {
-                    replicas: of_service.len(),
+                let replicas = of_service.len();
+                let profile = merge_replicas(of_service)
+                    .map_err(|error| Failure::new(Kind::Usage, format!("service `{service}`: {error}")))?;
+                Ok(ServiceTrained {
+                    replicas,
                     restarts: restarts.remove(&service).unwrap_or_default(),
-                    profile: merge_replicas(of_service),
+                    profile,
                     finding: failed.remove(&service),
                     last_lines: last_lines.remove(&service).unwrap_or_default(),
                     service,
-                }
+                })
             })
-            .collect();
+            .collect::<Result<_, Failure>>()?;
         Ok(ProjectTrained { services, finding })
     }
 

@@ -253,7 +253,7 @@ pub(crate) fn assemble(watched: Watched, course: Course, subject: Subject) -> Pr
         tool: Tool { name: "writepath".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         host,
         subject,
-        run: Run { started, duration_ms, phases, load, exit, executions, sizes, users, ports },
+        run: Run { started, duration_ms, phases, load, exit, executions, sizes, users, ports, merged: None },
         coverage: Coverage { complete: gaps.is_empty(), gaps },
         writes,
         capabilities,

@@ -3,14 +3,16 @@
 //! The types are the schema `writepath.profile/v1`. Within v1 a field is never renamed or given another meaning,
 //! fields that came later have a default, and readers ignore what they do not know.
 
+mod merged;
 mod observation;
 mod path;
 mod read;
 mod subject;
 
+pub use merged::*;
 pub use observation::*;
 pub use path::{MAX_PATH_BYTES, PathError, SubjectPath};
-pub use read::{MAX_PROFILE_BYTES, ReadError};
+pub use read::{MAX_ENTRIES, MAX_IMAGE_ENTRIES, MAX_MERGED_RUNS, MAX_PROFILE_BYTES, MAX_WRITES, ReadError};
 pub use subject::*;
 
 use schemars::JsonSchema;
@@ -41,7 +43,7 @@ pub struct Profile {
 }
 
 /// The program that wrote a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `writepath`.
     pub name: String,
@@ -63,7 +65,7 @@ impl Tool {
 }
 
 /// Where a profile was recorded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// `uname -r`.
     pub kernel: String,
@@ -78,7 +80,7 @@ pub struct Host {
 }
 
 /// A container runtime.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Runtime {
     /// For instance `docker`.
     pub name: String,
@@ -123,6 +125,19 @@ pub struct Run {
     /// The ports below 1024 that the subject bound; empty where that was not looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<BoundPort>,
+    /// The training runs that this is the union of; absent where it is a single one. In a union counts and peaks are
+    /// the largest of any one run, times the earliest and the latest, each from the start of its own run; `duration_ms`
+    /// is the longest run's, `started` and the host are the first run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+}
+
+impl Run {
+    /// The phase that a time falls into.
+    #[must_use]
+    pub fn phase_at(&self, ms: u64) -> Option<Phase> {
+        self.phases.iter().find(|span| (span.start_ms..=span.end_ms).contains(&ms)).map(|span| span.phase)
+    }
 }
 
 /// A user that processes of one executable ran as.
@@ -177,7 +192,7 @@ pub struct PhaseSpan {
 }
 
 /// The load test of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// The host shell command, for people; it is never run from a profile.
     pub command: String,
@@ -186,7 +201,7 @@ pub struct Load {
 }
 
 /// How the subject ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Exit {
     /// The exit status, 128 + n where signal n ended it.
     pub status: i64,

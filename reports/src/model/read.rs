@@ -1,9 +1,26 @@
-//! Reading profiles back: bounded, versioned, and with errors that name the place.
+//! Reading profiles back: bounded, versioned, and with errors that name the place and the field.
 
 use super::{PROFILE_SCHEMA, Profile};
+use crate::json::{self, JsonError};
 
-/// The largest profile that is read, in bytes.
-pub const MAX_PROFILE_BYTES: usize = 256 << 20;
+/// The largest profile that is read, in bytes. A million operations, indented, take about 400 MB.
+pub const MAX_PROFILE_BYTES: usize = 512 << 20;
+
+/// How many operations a profile may have.
+pub const MAX_WRITES: usize = 2_000_000;
+
+/// How many objects of the image it may list.
+pub const MAX_IMAGE_ENTRIES: usize = 2_000_000;
+
+/// How many training runs it may be the union of.
+pub const MAX_MERGED_RUNS: usize = 1_000_000;
+
+/// How many elements any other of its lists may have.
+pub const MAX_ENTRIES: usize = json::MAX_LIST;
+
+/// The lists that may be longer than [`MAX_ENTRIES`], by the name of the field that they stand in.
+const LISTS: &[(&str, usize)] =
+    &[("writes", MAX_WRITES), ("image_entries", MAX_IMAGE_ENTRIES), ("runs", MAX_MERGED_RUNS)];
 
 /// Why some bytes are no profile that this version reads.
 #[derive(Debug, thiserror::Error)]
@@ -11,12 +28,9 @@ pub enum ReadError {
     /// Larger than [`MAX_PROFILE_BYTES`].
     #[error("it is larger than {} MiB", MAX_PROFILE_BYTES >> 20)]
     TooLarge,
-    /// Not JSON, cut off, or JSON of another shape; the message names line and column, and the field.
-    #[error("line {}, column {}: {source}", .source.line(), .source.column())]
-    Json {
-        /// What serde_json says.
-        source: serde_json::Error,
-    },
+    /// Not JSON, cut off, beyond a bound, or JSON of another shape; the message names line, column and field.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// JSON, but the `schema` field is missing or names something else.
     #[error("field `schema` is {found}, and this version reads `{PROFILE_SCHEMA}`")]
     Schema {
@@ -29,28 +43,14 @@ impl Profile {
     /// Reads a profile.
     ///
     /// # Errors
-    /// [`ReadError`] where `bytes` is not a whole profile of schema v1.
+    /// [`ReadError`] where `bytes` is not a whole profile of schema v1, or one beyond the bounds.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadError> {
-        /// The one field that every version has.
-        #[derive(serde::Deserialize)]
-        struct Versioned {
-            schema: Option<serde_json::Value>,
-        }
         if bytes.len() > MAX_PROFILE_BYTES {
             return Err(ReadError::TooLarge);
         }
-        let json = |source| ReadError::Json { source };
-        let versioned: Versioned = serde_json::from_slice(bytes).map_err(json)?;
-        match versioned.schema {
-            Some(serde_json::Value::String(schema)) if schema == PROFILE_SCHEMA => {}
-            Some(other) => {
-                return Err(ReadError::Schema {
-                    found: crate::text::printable(&format!("`{}`", short(&other))),
-                });
-            }
-            None => return Err(ReadError::Schema { found: "missing".to_owned() }),
-        }
-        serde_json::from_slice(bytes).map_err(json)
+        let scanned = json::scan(bytes, LISTS)?;
+        scanned.is_of(PROFILE_SCHEMA).map_err(|found| ReadError::Schema { found })?;
+        Ok(json::read(bytes)?)
     }
 
     /// Writes a profile, indented, with a newline at the end.
@@ -62,9 +62,4 @@ impl Profile {
         bytes.push(b'\n');
         Ok(bytes)
     }
-}
-
-/// A value, at most 60 characters of it.
-fn short(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned).chars().take(60).collect()
 }

@@ -10,12 +10,7 @@ pub(super) const LIMIT: usize = 8;
 
 /// The first phase among those seen; without any, the one that `first_ms` falls into.
 pub(super) fn first_phase(phases: &[Phase], first_ms: u64, run: &Run) -> Option<Phase> {
-    phases.iter().min().copied().or_else(|| {
-        run.phases
-            .iter()
-            .find(|span| (span.start_ms..=span.end_ms).contains(&first_ms))
-            .map(|span| span.phase)
-    })
+    phases.iter().min().copied().or_else(|| run.phase_at(first_ms))
 }
 
 /// The earliest operations, and how many more there are.

@@ -2,7 +2,7 @@
 
 use super::dto::{PLAN_SCHEMA, Plan};
 use super::validate::{PlanProblem, spelling};
-use crate::text::printable;
+use crate::json::{self, JsonError};
 
 /// The largest plan that is read, in bytes.
 pub const MAX_PLAN_BYTES: usize = 64 << 20;
@@ -13,20 +13,9 @@ pub enum PlanReadError {
     /// Larger than [`MAX_PLAN_BYTES`].
     #[error("it is larger than {} MiB", MAX_PLAN_BYTES >> 20)]
     TooLarge,
-    /// Not JSON, or cut off; the message names line and column.
-    #[error("line {}, column {}: {}", .source.line(), .source.column(), printable(&source.to_string()))]
-    Json {
-        /// What serde_json says.
-        source: serde_json::Error,
-    },
-    /// JSON of another shape.
-    #[error("field `{field}`: {}", printable(&source.to_string()))]
-    Field {
-        /// The field, for instance `tmpfs[2].size`.
-        field: String,
-        /// What serde_json says.
-        source: serde_json::Error,
-    },
+    /// Not JSON, cut off, beyond a bound, or JSON of another shape; the message names line, column and field.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// JSON, but the `schema` field is missing or names something else.
     #[error("field `schema` is {found}, and this version reads `{PLAN_SCHEMA}`")]
     Schema {
@@ -46,30 +35,15 @@ pub fn read_plan(bytes: &[u8]) -> Result<Plan, PlanReadError> {
     if bytes.len() > MAX_PLAN_BYTES {
         return Err(PlanReadError::TooLarge);
     }
-    let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|source| PlanReadError::Json { source })?;
-    match value.get("schema") {
-        Some(serde_json::Value::String(schema)) if schema == PLAN_SCHEMA => {}
-        found => {
-            let found = found.map_or_else(
-                || "missing".to_owned(),
-                |value| {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    format!("`{}`", printable(&text.chars().take(60).collect::<String>()))
-                },
-            );
-            return Err(PlanReadError::Schema { found });
-        }
-    }
+    let scanned = json::scan(bytes, &[])?;
+    scanned.is_of(PLAN_SCHEMA).map_err(|found| PlanReadError::Schema { found })?;
+    let value: serde_json::Value = json::read(bytes)?;
     // Types read paths as what they amount to: how they are spelt is looked at before.
     let mut problems = spelling(&value);
     if !problems.is_empty() {
         return Err(PlanReadError::Invalid(problems));
     }
-    let plan: Plan = serde_path_to_error::deserialize(&value).map_err(|error| PlanReadError::Field {
-        field: printable(&error.path().to_string()),
-        source: error.into_inner(),
-    })?;
+    let plan: Plan = json::read(bytes)?;
     if let Err(found) = plan.validate() {
         problems.extend(found);
         return Err(PlanReadError::Invalid(problems));

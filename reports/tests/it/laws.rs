@@ -99,11 +99,15 @@ pub(crate) fn build(image: &[(String, bool)], steps: &[Step]) -> Build {
     build
 }
 
-pub(crate) fn any_build() -> impl Strategy<Value = (Vec<(String, bool)>, Vec<Step>)> {
-    (
-        proptest::collection::vec((any_path(), proptest::bool::weighted(0.3)), 0..12),
-        proptest::collection::vec(any_step(), 0..16),
-    )
+/// Paths of an image, and whether each is a file.
+pub(crate) type Image = Vec<(String, bool)>;
+
+pub(crate) fn any_image() -> impl Strategy<Value = Image> {
+    proptest::collection::vec((any_path(), proptest::bool::weighted(0.3)), 0..12)
+}
+
+pub(crate) fn any_build() -> impl Strategy<Value = (Image, Vec<Step>)> {
+    (any_image(), proptest::collection::vec(any_step(), 0..16))
 }
 
 /// What an operation changes: directories, or the object.

@@ -89,7 +89,8 @@ impl Scanned {
 /// Goes over `bytes`, which are one object, and checks the bounds. `lists` are the names of members whose lists may
 /// be of another length than [`MAX_LIST`].
 pub(crate) fn scan(bytes: &[u8], lists: &[(&str, usize)]) -> Result<Scanned, JsonError> {
-    let mut state = State { lists, path: Vec::new(), keys: Vec::new(), values: 0, schema: None };
+    let mut state =
+        State { lists, path: Vec::new(), keys: Vec::new(), distinct: Vec::new(), values: 0, schema: None };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = Any(&mut state).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match result {
@@ -125,11 +126,13 @@ struct State<'s, 'de> {
     path: Vec<Step<'de>>,
     /// The names of the members so far of all objects around.
     keys: Vec<Cow<'de, str>>,
+    /// The names of the last object of which it was found that none is there twice. Objects of one list mostly have the same.
+    distinct: Vec<Cow<'de, str>>,
     values: usize,
     schema: Option<String>,
 }
 
-impl State<'_, '_> {
+impl<'de> State<'_, 'de> {
     fn field(&self) -> String {
         let mut text = String::new();
         for step in self.path.iter().take(SHOWN_STEPS) {
@@ -168,6 +171,25 @@ impl State<'_, '_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A name that is there twice among those from `first` on.
+    fn twice(&mut self, first: usize) -> Option<Cow<'de, str>> {
+        let own = self.keys.get_mut(first..).unwrap_or_default();
+        if own.len() < 2 || *own == *self.distinct {
+            return None;
+        }
+        self.distinct.clear();
+        self.distinct.extend_from_slice(own);
+        own.sort_unstable();
+        let twice = own.windows(2).find_map(|pair| match pair {
+            [a, b] if a == b => Some(a.clone()),
+            _ => None,
+        });
+        if twice.is_some() {
+            self.distinct.clear();
+        }
+        twice
     }
 
     fn most(&self) -> usize {
@@ -263,12 +285,7 @@ impl<'de> Visitor<'de> for Any<'_, '_, 'de> {
             object.next_value_seed(Any(state))?;
             state.path.pop();
         }
-        let own = state.keys.get_mut(first..).unwrap_or_default();
-        own.sort_unstable();
-        if let Some(twice) = own.windows(2).find_map(|pair| match pair {
-            [a, b] if a == b => Some(a.clone()),
-            _ => None,
-        }) {
+        if let Some(twice) = state.twice(first) {
             state.path.push(Step::Member(twice));
             return Err(de::Error::custom("it is there twice"));
         }

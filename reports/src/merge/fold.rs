@@ -21,10 +21,10 @@ pub struct Folding {
 }
 
 impl Default for Folding {
-    /// Far above what the sensors keep of one run (64 names in a directory, 256 directories), so that only what differs
-    /// from run to run gets there.
+    /// So that only what differs from run to run gets there, and a cache of 16 × 256 directories does so before it takes much
+    /// memory. The sensors keep 64 names of a directory in one run.
     fn default() -> Self {
-        Self { names: 1024, crowd: 64, crowds: 32 }
+        Self { names: 1024, crowd: 16, crowds: 32 }
     }
 }
 

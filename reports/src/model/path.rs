@@ -57,6 +57,9 @@ impl SubjectPath {
         if bytes.len() > MAX_PATH_BYTES {
             return Err(PathError::TooLong);
         }
+        if is_normal(bytes) {
+            return Ok(Self(bytes.to_vec()));
+        }
         let mut parts: Vec<&[u8]> = Vec::new();
         for part in bytes.split(|b| *b == b'/') {
             match part {
@@ -83,6 +86,9 @@ impl SubjectPath {
     /// # Errors
     /// [`PathError`] where the text is no escaped path.
     pub fn from_escaped(text: &str) -> Result<Self, PathError> {
+        if !text.contains('\\') {
+            return Self::from_bytes(text.as_bytes());
+        }
         let mut bytes = Vec::with_capacity(text.len());
         let mut rest = text.as_bytes();
         while let Some((&first, tail)) = rest.split_first() {
@@ -211,9 +217,28 @@ impl Serialize for SubjectPath {
 
 impl<'de> Deserialize<'de> for SubjectPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::from_escaped(&text).map_err(de::Error::custom)
+        /// Takes the text as it lies in what is read.
+        struct Escaped;
+
+        impl de::Visitor<'_> for Escaped {
+            type Value = SubjectPath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SubjectPath, E> {
+                SubjectPath::from_escaped(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Escaped)
     }
+}
+
+/// Whether an absolute path has no component that would be dropped, and no slash at its end.
+fn is_normal(bytes: &[u8]) -> bool {
+    bytes == b"/" || bytes.split(|byte| *byte == b'/').skip(1).all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 impl JsonSchema for SubjectPath {

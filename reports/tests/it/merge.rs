@@ -72,10 +72,12 @@ fn laws_hold_for_the_catalogue() {
 fn parts_of_a_profile_make_its_plan_again() {
     for (name, profile) in catalogue() {
         let union = join(&[&part(&profile, 0), &part(&profile, 1)]);
+        let folded = union.run.merged.clone().unwrap().folded;
         let (union, whole) = (recommend(&union), recommend(&profile));
         assert_eq!(union.writable_targets(), whole.writable_targets(), "{name}");
         let caps = |plan: &Plan| plan.cap_add.iter().map(|add| add.cap.clone()).collect::<Vec<_>>();
         assert_eq!(caps(&union), caps(&whole), "{name}");
+        assert!(folded.is_empty(), "{name}: {folded:?}");
         assert_eq!(union.no_new_privileges, whole.no_new_privileges, "{name}");
         assert_eq!(recommend(&join(&[&profile])).writable_targets(), whole.writable_targets(), "{name}");
     }

@@ -64,7 +64,8 @@ fn unreadable_profiles_are_named_with_the_place() {
 
     let missing = folder.path().join("none.json").to_string_lossy().into_owned();
     let other = file("other.json", PROFILE.replace("profile/v1", "profile/v9").as_bytes());
-    let deep = file("deep.json", "[".repeat(100_000).as_bytes());
+    let deep = format!(r#"{{"schema":"writepath.profile/v1","x":{}"#, "[".repeat(100_000));
+    let deep = file("deep.json", deep.as_bytes());
     let wrong =
         file("wrong.json", PROFILE.replace(r#""duration_ms":1"#, r#""duration_ms":"x\u001b[2J""#).as_bytes());
     let relative = PROFILE.replace(

@@ -1,7 +1,7 @@
 //! The run itself: what was run, where, how, as whom, and what it executed.
 
 use super::words;
-use crate::model::{BoundPort, Execution, Host, Profile, Run, UserSeen};
+use crate::model::{BoundPort, Execution, Host, Merged, Profile, Run, UserSeen};
 use crate::text::printable;
 
 /// How many rows of a list are shown at most.
@@ -40,7 +40,7 @@ pub(super) struct ExecutionRow {
 
 /// Describes the run.
 pub(super) fn run(profile: &Profile) -> RunView {
-    let Run { started, duration_ms, phases: _, load, exit, executions, sizes: _, users, ports } =
+    let Run { started, duration_ms, phases: _, load, exit, executions, sizes: _, users, ports, merged } =
         &profile.run;
     let Host { kernel, arch, sensors, runtime } = &profile.host;
     let mut facts = Vec::new();
@@ -50,6 +50,17 @@ pub(super) fn run(profile: &Profile) -> RunView {
         }
     };
     fact("Image", profile.subject.image_id.as_deref().map(words::short).unwrap_or_default());
+    if let Some(Merged { runs, folded: _ }) = merged {
+        let incomplete = runs.iter().filter(|run| !run.complete).count();
+        let all = words::counted(words::count(runs.len()), "training run", "training runs");
+        fact(
+            "Union of",
+            match incomplete {
+                0 => all,
+                incomplete => format!("{all}, of which {incomplete} did not see everything"),
+            },
+        );
+    }
     fact("Started", words::short(started));
     fact("Took", words::duration(*duration_ms));
     if let Some(exit) = exit {

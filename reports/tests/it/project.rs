@@ -277,7 +277,7 @@ proptest! {
         let join = |profiles| merge_replicas(profiles).unwrap().unwrap();
         let (one, two) = (of(&one), of(&two));
         let forth = join(vec![one.clone(), two.clone()]);
-        prop_assert_eq!(&forth, &join(vec![two.clone(), one.clone()]));
+        prop_assert_eq!(&forth, &join(vec![two, one.clone()]));
         prop_assert_eq!(&forth, &join(vec![forth.clone(), one.clone()]));
         let twice = join(vec![one.clone(), one.clone()]);
         prop_assert!(one.writes.iter().all(|write| twice.writes.iter().any(|other| other.path == write.path && other.op == write.op)));

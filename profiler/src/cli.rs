@@ -1,11 +1,15 @@
 //! The command line, as typed. Values are checked here; what they mean is for the commands.
 
+#[cfg(test)]
+mod page;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _},
 };
+use clap_complete::Shell;
 use reports::{
     format::{FORMATS, Format},
     model::SubjectPath,
@@ -22,8 +26,8 @@ use crate::{runtime::docker::Pull, sensor::Hooks, training::ready::Ready, ui::Co
     max_term_width = 100,
     propagate_version = true,
     after_help = "\
-Example:
-  writepath run -o app.json -p 8080:80 --ready tcp:8080 --load 'ab -n 10000 http://127.0.0.1:8080/' my-app:1.2
+Examples:
+  writepath run -o app.json -p 8080:80 --ready tcp:8080 --load ./smoke-test.sh my-app:1.2
   writepath recommend app.json
 
 Exit status: 0 done; 1 a finding (a load test that failed, something new in a comparison); 2 wrong usage or unreadable \
@@ -71,6 +75,10 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Write one self-contained HTML page about one or several profiles
     Report(ReportArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command
+    Man(ManArgs),
     /// Enters a cgroup and executes a command; for `exec`.
     #[command(hide = true, name = "__enter")]
     Enter(EnterArgs),
@@ -89,7 +97,9 @@ impl Cli {
             | Command::Recommend(RecommendArgs { verbose, .. })
             | Command::Diff(DiffArgs { verbose, .. })
             | Command::Report(ReportArgs { verbose, .. })
-            | Command::Merge(MergeArgs { verbose, .. }) => verbose.verbose,
+            | Command::Merge(MergeArgs { verbose, .. })
+            | Command::Completions(CompletionsArgs { verbose, .. })
+            | Command::Man(ManArgs { verbose, .. }) => verbose.verbose,
             Command::Enter(_) => 0,
         };
         self.verbose.saturating_add(own)
@@ -157,6 +167,15 @@ fn parse_ring_size(text: &str) -> Result<u32, String> {
 
 /// Options of `run`, spelled as `docker run` spells them.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath run -o app.json -p 8080:80 --ready tcp:8080 --load ./smoke-test.sh my-app:1.2
+  writepath run -o db.json -e PASSWORD -v data:/var/lib/db --ready healthy --load ./load.sh my-db:3
+  writepath run -o app.json --duration 60s my-app:1.2 serve --verbose
+  writepath run -o - my-job:1 | writepath recommend -
+
+Exit status: 0 done; 1 the load test failed, or the subject was not ready in time, ended too early or with another \
+status than 0; 2 wrong usage; 3 this host cannot do it, or the container cannot be started; 4 the profile is incomplete.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
@@ -240,6 +259,14 @@ pub(crate) struct ContainerArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath attach --duration 10m my-container
+  writepath attach -o app.json --load ./smoke-test.sh my-container
+  writepath attach --duration 60s --cgroup /system.slice/nginx.service
+
+Exit status: 0 done; 1 the load test failed, or the subject ended too early; 2 wrong usage; 3 this host cannot do it, or \
+no such container runs; 4 the profile is incomplete.")]
 pub(crate) struct AttachArgs {
     #[command(flatten)]
     verbose: Verbose,
@@ -254,6 +281,13 @@ pub(crate) struct AttachArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath exec -o build.json -- make
+  writepath exec -o server.json --ready tcp:8080 --load ./smoke-test.sh -- ./server --port 8080
+
+Exit status: that of the command where it is not 0; otherwise 0 done; 1 the load test failed; 2 wrong usage; 3 this host \
+cannot do it; 4 the profile is incomplete.")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     verbose: Verbose,
@@ -329,12 +363,27 @@ pub(crate) struct EnterArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo writepath doctor
+
+Exit status: 0 this host can profile; 2 wrong usage; 3 something is missing, and the report says what mends it.")]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     verbose: Verbose,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath recommend app.json
+  writepath recommend --format compose app.json > compose.override.yaml
+  writepath recommend --format kubernetes --service shop app.json > patch.yaml
+  writepath recommend --explain /run app.json
+  writepath recommend --tmpfs /tmp:size=256m --ignore '/var/log/**' app.json
+
+Exit status: 0 done; 2 wrong usage, or the profile cannot be read; 4 the profile is incomplete, and its plan may lack \
+something.")]
 pub(crate) struct RecommendArgs {
     #[command(flatten)]
     verbose: Verbose,
@@ -594,6 +643,36 @@ pub(crate) struct MergeArgs {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath completions bash > /etc/bash_completion.d/writepath
+  writepath completions zsh > /usr/local/share/zsh/site-functions/_writepath
+  writepath completions fish > ~/.config/fish/completions/writepath.fish
+
+Exit status: 0 done; 2 wrong usage.")]
+pub(crate) struct CompletionsArgs {
+    #[command(flatten)]
+    verbose: Verbose,
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  writepath man -o /usr/local/share/man/man1
+
+Exit status: 0 done; 2 wrong usage, or the directory cannot be written to.")]
+pub(crate) struct ManArgs {
+    #[command(flatten)]
+    verbose: Verbose,
+    /// The directory to write them to; it is made where it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -626,5 +705,53 @@ mod tests {
         assert_eq!(run.container.volume, ["a:/b"]);
         assert_eq!(run.image_and_args, ["nginx", "-v", "--load", "x"]);
         assert!(run.training.course.load.is_none());
+    }
+
+    /// The commands that people see.
+    fn visible() -> Vec<clap::Command> {
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
+        command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
+    }
+
+    /// The `writepath` commands among the examples of a help text, as a shell takes them; what is redirected or piped on is
+    /// not ours.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+        lines
+            .flat_map(|line| line.split(" | "))
+            .map(|line| shlex::split(line.split(" > ").next().unwrap()).expect(line))
+            .map(|words| words.into_iter().skip_while(|word| word == "sudo").collect::<Vec<_>>())
+            .filter(|words| words[0] == "writepath")
+            .collect()
+    }
+
+    #[test]
+    fn every_command_shows_examples_that_it_takes_and_its_exit_statuses() {
+        for command in visible().iter().chain([&Cli::command()]) {
+            let name = command.get_name();
+            let help = command.get_after_help().unwrap_or_else(|| panic!("{name}: no examples")).to_string();
+            assert!(help.starts_with("Examples:\n"), "{name}: {help}");
+            assert!(help.contains("\n\nExit status: "), "{name}: {help}");
+            let examples = examples(&help);
+            let own = |words: &&Vec<String>| name == "writepath" || words[1] == name;
+            assert!(examples.iter().any(|words| own(&words)), "{name}: no example of its own");
+            for words in examples {
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{name}: {words:?}: {error}");
+                }
+            }
+        }
+    }
+
+    /// Beyond that width clap would break them.
+    #[test]
+    fn examples_fit_the_widest_help() {
+        for command in visible() {
+            let help = command.get_after_help().unwrap().to_string();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.len() <= 100, "{}: {line}", command.get_name());
+            }
+        }
     }
 }

@@ -49,6 +49,8 @@ fn dispatch(command: Command, ui: Ui) -> Result<commands::Status, Failure> {
         Command::Diff(args) => commands::diff::run(&args, ui),
         Command::Merge(args) => commands::merge::run(&args, ui),
         Command::Report(args) => commands::report::run(&args, ui),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args, ui),
         Command::Enter(args) => Err(commands::exec::enter(&args)),
     }
 }

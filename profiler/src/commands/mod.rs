@@ -1,10 +1,12 @@
 //! One file per command of the command line.
 
 pub(crate) mod attach;
+pub(crate) mod completions;
 pub(crate) mod compose;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exec;
+pub(crate) mod man;
 pub(crate) mod merge;
 mod overrides;
 pub(crate) mod recommend;

@@ -24,6 +24,8 @@ const GENERATOR: &str = "usr/libexec/podman/quadlet";
 pub(crate) fn ensure() -> Result<PathBuf> {
     packages::ensure(&[
         Package::program("chromium", "chromium"),
+        // What the pages of the guide load their services with.
+        Package::program("curl", "curl"),
         Package::program("docker-compose", "docker-compose"),
         Package::program("kubernetes-client", "kubectl"),
         Package::program("podman", "podman"),

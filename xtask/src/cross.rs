@@ -1,8 +1,7 @@
 //! `cargo xtask cross`: the program for the other architecture, arm64, and what can be tried of it without a machine.
 //!
-//! rustc's own linker is enough: the target is linked statically, and nothing in it is C. The unit tests and the commands
-//! that need no kernel of their own run under QEMU's user mode emulation. The kernel that answers is this host's: what is
-//! never tried here are the BPF programs on arm64.
+//! The unit tests and the commands that need no kernel of their own run under QEMU's user mode emulation. The kernel that
+//! answers is this host's: what is never tried here are the BPF programs on arm64.
 
 use std::fs;
 use std::process::Command;
@@ -12,11 +11,10 @@ use anyhow::{Context as _, Result, ensure};
 use crate::command::{self, say};
 use crate::packages::{self, Package};
 use crate::test::Tally;
-use crate::{setup, workspace};
+use crate::{musl, setup, workspace};
 
-/// The target, and how cargo's environment variables spell it.
+/// The target.
 const TARGET: &str = "aarch64-unknown-linux-musl";
-const VARIABLE: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL";
 /// What runs its programs.
 const EMULATOR: &str = "qemu-aarch64-static";
 
@@ -41,10 +39,10 @@ pub(crate) fn run() -> Result<()> {
     tally.close()
 }
 
-/// Cargo with rustc's own linker and the emulator for the target.
+/// Cargo with a linker and the emulator for the target.
 fn cargo() -> Command {
-    let mut cargo = workspace::cargo();
-    cargo.env(format!("{VARIABLE}_LINKER"), "rust-lld").env(format!("{VARIABLE}_RUNNER"), EMULATOR);
+    let mut cargo = musl::cargo(TARGET);
+    cargo.env(musl::variable(TARGET, "RUNNER"), EMULATOR);
     cargo
 }
 

@@ -7,6 +7,7 @@
 mod agreement;
 mod archives;
 mod bench;
+mod book;
 mod build;
 mod catalog;
 mod command;
@@ -14,11 +15,13 @@ mod consumers;
 mod cross;
 mod daemon;
 mod demo;
+mod dist;
 mod doc;
 mod fmt;
 mod http_load;
 mod images;
 mod lint;
+mod musl;
 mod packages;
 mod setup;
 mod test;
@@ -62,6 +65,10 @@ enum Verb {
     Btf(vm::Kernels),
     /// Build for arm64, and try what can be tried of it on this host
     Cross,
+    /// Make what is handed out: a static program, a Debian package and an image; and prove that they work
+    Dist,
+    /// Render the pages of `docs/` as a book, with mdBook
+    Book,
     /// Build the test images on the host's daemon
     Images,
     /// Start the second daemon (overlay2, pure cgroup v2) with the test images, and stop it on Ctrl-C or end of input
@@ -93,6 +100,8 @@ fn main() -> ExitCode {
         Verb::VmTest(options) => vm::run(&options),
         Verb::Btf(kernels) => vm::btf(&kernels),
         Verb::Cross => cross::run(),
+        Verb::Dist => dist::run(),
+        Verb::Book => book::run(),
         Verb::Images => images::run(),
         Verb::SecondDaemon => daemon::second::run(),
         Verb::Bench(options) => bench::run(&options),

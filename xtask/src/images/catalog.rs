@@ -19,6 +19,7 @@ const ROOT: RootFileSystem = RootFileSystem {
     packages: "mariadb-server,memcached,haproxy,apache2,rabbitmq-server,nodejs,python3,gunicorn,php-fpm,varnish,default-jdk-headless,sudo,\
                gosu,apache2-utils,amqp-tools,libfcgi-bin,curl",
     options: &["--essential-hook=mkdir -p \"$1/usr/share/man/man1\""],
+    documented: false,
 };
 
 /// Builds what is missing or outdated of these directories' images, `writepath-catalog/NAME`.

@@ -45,14 +45,26 @@ const TESTS: RootFileSystem = RootFileSystem {
         "--dpkgopt=path-exclude=/usr/lib/postgresql/*/lib/bitcode/*",
         "--essential-hook=mkdir -p \"$1/etc/postgresql-common\" && echo 'create_main_cluster = false' > \"$1/etc/postgresql-common/createcluster.conf\"",
     ],
+    documented: false,
 };
 
-/// How packages are installed, whichever they are. Documentation is left out.
-const OPTIONS: [&str; 7] = [
+/// A system that nothing of this project's was ever on, with what reads manual pages and completions.
+pub(crate) const CLEAN: &str = "writepath-test/clean";
+
+/// The system that the Debian package is installed on. Unlike the others it takes documentation.
+const CLEAN_SYSTEM: RootFileSystem =
+    RootFileSystem { image: CLEAN, packages: "man-db,bash-completion", options: &[], documented: true };
+
+/// How packages are installed, whichever they are.
+const OPTIONS: [&str; 4] = [
     "--mode=root",
     "--variant=minbase",
     "--aptopt=APT::Install-Recommends \"false\"",
     "--dpkgopt=force-confold",
+];
+
+/// Leaves documentation out, now and whenever packages are installed on it.
+const UNDOCUMENTED: [&str; 3] = [
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -65,6 +77,11 @@ const CLEANING: &str =
 /// Every image of this module.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(BASE).chain(APPLICATIONS.map(|(_, image)| image))
+}
+
+/// Builds the clean system where it is missing or outdated.
+pub(super) fn build_clean(daemon: &dyn Daemon) -> Result<()> {
+    CLEAN_SYSTEM.build(daemon, &Release::of_host()).map(drop)
 }
 
 /// Builds what is missing or outdated.
@@ -105,13 +122,17 @@ pub(super) struct RootFileSystem {
     pub(super) packages: &'static str,
     /// What mmdebstrap is told besides.
     pub(super) options: &'static [&'static str],
+    /// Whether packages' documentation is installed.
+    pub(super) documented: bool,
 }
 
 impl RootFileSystem {
     /// Builds it where it is missing or outdated; returns its fingerprint.
     pub(super) fn build(&self, daemon: &dyn Daemon, release: &Release) -> Result<String> {
         let (suite, image) = (release.suite(), release.image(self.image));
-        let options: Vec<&str> = OPTIONS.iter().chain(self.options).copied().chain([CLEANING]).collect();
+        let left_out = if self.documented { [].as_slice() } else { &UNDOCUMENTED };
+        let options: Vec<&str> =
+            OPTIONS.iter().chain(left_out).chain(self.options).copied().chain([CLEANING]).collect();
         let parts = options.iter().map(|option| option.as_bytes());
         let fingerprint = fingerprint(parts.chain([self.packages.as_bytes(), suite.as_bytes()]));
         if is_current(daemon, &image, &fingerprint) {

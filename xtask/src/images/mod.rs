@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, host};
 use crate::packages;
 
 pub(crate) use catalog::BASE as CATALOG_BASE;
-pub(crate) use debian::{BASE, NGINX, POSTGRES, REDIS};
+pub(crate) use debian::{BASE, CLEAN, NGINX, POSTGRES, REDIS};
 pub(crate) use release::Release;
 pub(crate) use scratch::{SAMPLE, SUBJECT, program};
 
@@ -58,6 +58,11 @@ pub(crate) fn build_sample(daemon: &dyn Daemon) -> Result<()> {
 /// Builds the images of the tests' real applications alone.
 pub(crate) fn build_applications(daemon: &dyn Daemon, release: &Release) -> Result<()> {
     debian::build(daemon, release)
+}
+
+/// Builds the clean Debian system alone.
+pub(crate) fn build_clean(daemon: &dyn Daemon) -> Result<()> {
+    debian::build_clean(daemon)
 }
 
 /// Builds the images of these directories of the catalogue alone.

@@ -9,7 +9,7 @@ use tar::{Builder, EntryType, Header};
 use super::{Archive, fingerprint, import, is_current};
 use crate::command;
 use crate::daemon::Daemon;
-use crate::workspace;
+use crate::{musl, workspace};
 
 /// The program whose verbs do one thing each, for tests.
 pub(crate) const SUBJECT: &str = "writepath-test/subject";
@@ -57,7 +57,7 @@ fn build_program(name: &str) -> Result<Vec<u8>> {
 /// Links one program of `xtask/subjects` statically and returns where it lies.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let target = workspace::static_target();
-    let mut cargo = workspace::cargo();
+    let mut cargo = musl::cargo(&target);
     cargo.args([
         "build",
         "--quiet",

@@ -58,7 +58,8 @@ fn page(mut command: clap::Command) -> std::io::Result<Page> {
     // Without it the synopsis would be all options.
     let command = command.override_usage(usage.trim_start_matches("Usage:").trim().to_owned());
     let source = format!("writepath {}", command.get_version().unwrap_or_default());
-    let man = Man::new(command).source(source).manual("User Commands");
+    // An empty date would be left out, and what follows it take its place.
+    let man = Man::new(command).date(" ").source(source).manual("User Commands");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;

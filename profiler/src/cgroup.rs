@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::{
     failure::{Failure, Kind},
-    host::process_start_time,
+    host::{IN_A_CONTAINER, process_start_time},
 };
 
 /// A cgroup, by its directory.
@@ -54,6 +54,11 @@ impl Cgroup {
                 ),
             )
         })?;
+        // Seen from a namespace, cgroups outside of it lie above its root.
+        if path.starts_with("/..") {
+            let what = format!("the cgroup of process {pid} lies outside of this process's cgroup namespace");
+            return Err(Failure::new(Kind::Host, what).hint(IN_A_CONTAINER));
+        }
         Self::at(&root()?.join(path.trim_start_matches('/')))
     }
 

@@ -1,5 +1,7 @@
 //! Facts about the host: the kernel's name, clocks, processes.
 
+use std::path::Path;
+
 use reports::model::Host;
 
 /// Kernel and machine; sensors and runtime are for others to fill in.
@@ -46,10 +48,15 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// What loading the programs and looking into other processes' roots takes, by number (include/uapi/linux/capability.h)
-/// and name.
-const NEEDED: [(u32, &str); 3] = [(19, "SYS_PTRACE"), (38, "PERFMON"), (39, "BPF")];
-/// SYS_ADMIN, which holds the last two.
+/// What loading the programs and looking into other processes' roots takes, by number (include/uapi/linux/capability.h),
+/// name, and the number of another capability that holds it.
+const NEEDED: [(u32, &str, Option<u32>); 4] = [
+    (2, "DAC_READ_SEARCH", Some(DAC_OVERRIDE)),
+    (19, "SYS_PTRACE", None),
+    (38, "PERFMON", Some(SYS_ADMIN)),
+    (39, "BPF", Some(SYS_ADMIN)),
+];
+const DAC_OVERRIDE: u32 = 1;
 const SYS_ADMIN: u32 = 21;
 
 /// Capabilities that this process lacks, as root in a container does.
@@ -58,12 +65,35 @@ pub(crate) fn lacking_capabilities() -> Vec<&'static str> {
     lacking(&status)
 }
 
+/// Why the files of a subject could not be looked at from here. Nothing fails for it, names and sizes are merely not found:
+/// it has to be asked beforehand.
+pub(crate) fn blindness() -> Option<String> {
+    // Without the others the kernel refuses the programs, and says so.
+    let lacking = lacking_capabilities();
+    let blinding: Vec<_> =
+        lacking.into_iter().filter(|name| ["DAC_READ_SEARCH", "SYS_PTRACE"].contains(name)).collect();
+    if !blinding.is_empty() {
+        return Some(format!("root, but without the capabilities {}", blinding.join(", ")));
+    }
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    (namespace != Path::new(INITIAL_PID_NAMESPACE))
+        .then(|| "in a PID namespace of its own, where the kernel's process numbers mean nothing".to_owned())
+}
+
+/// The PID namespace that numbers in the kernel half are of (Linux include/linux/proc_ns.h, `PROC_PID_INIT_INO`).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// How a container has to be started so that nothing of this is missing.
+pub(crate) const IN_A_CONTAINER: &str = "run it on the host itself, or in a container with --pid=host --cgroupns=host \
+    --cap-add=SYS_ADMIN --cap-add=SYS_PTRACE --cap-add=DAC_READ_SEARCH --cap-add=SYSLOG \
+    --volume=/sys/fs/cgroup:/sys/fs/cgroup:ro --volume=/var/run/docker.sock:/var/run/docker.sock";
+
 fn lacking(status: &str) -> Vec<&'static str> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
     let has = |number: u32| effective >> number & 1 == 1;
-    let lacks = |number: u32| !(has(number) || (number >= 38 && has(SYS_ADMIN)));
-    NEEDED.iter().filter(|(number, _)| lacks(*number)).map(|(_, name)| *name).collect()
+    let lacks = |number: u32, holder: Option<u32>| !(has(number) || holder.is_some_and(has));
+    NEEDED.iter().filter(|(number, _, holder)| lacks(*number, *holder)).map(|(_, name, _)| *name).collect()
 }
 
 /// The mode of the kernel's lockdown, `none` where it has none or does not say.
@@ -101,7 +131,8 @@ mod tests {
         // Docker's default set.
         assert_eq!(lacking("CapEff:\t00000000a80425fb\n"), ["SYS_PTRACE", "PERFMON", "BPF"]);
         // SYS_ADMIN and SYS_PTRACE.
-        assert_eq!(lacking("CapEff:\t0000000000280000\n"), Vec::<&str>::new());
+        assert_eq!(lacking("CapEff:\t0000000000280000\n"), ["DAC_READ_SEARCH"]);
+        assert_eq!(lacking("CapEff:\t0000000000280004\n"), Vec::<&str>::new());
     }
 
     #[test]

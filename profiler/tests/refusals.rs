@@ -160,6 +160,12 @@ fn capabilities_that_are_missing_are_named() {
         ("-bpf,-sys_admin", ["the BPF object", "CAP_BPF"]),
         ("-perfmon,-sys_admin", ["refused tp_btf/", "CAP_PERFMON"]),
         ("-dac_override", ["writepath-", "hint:"]),
+        // Nothing would fail without these: names and sizes would merely not be found.
+        (
+            "-dac_override,-dac_read_search",
+            ["without the capabilities DAC_READ_SEARCH", "--cap-add=DAC_READ_SEARCH"],
+        ),
+        ("-sys_ptrace", ["without the capabilities SYS_PTRACE", "--cap-add=SYS_PTRACE"]),
     ] {
         let (status, message) = leaving_nothing(|| {
             Command::new("setpriv")
@@ -173,4 +179,22 @@ fn capabilities_that_are_missing_are_named() {
             assert!(message.contains(word), "{dropped}: {word:?} is not in {message}");
         }
     }
+}
+
+/// There the numbers that the kernel half reports are those of other processes, or of none.
+#[test]
+fn a_pid_namespace_is_refused() {
+    if !can_run(&[]) {
+        return;
+    }
+    let profiles = Profiles::new();
+    let profile = profiles.path("p.json").to_string_lossy().into_owned();
+    let (status, message) = leaving_nothing(|| {
+        Command::new("unshare")
+            .args(["--pid", "--fork", "--mount-proc", WRITEPATH, "exec", "-o", &profile, "--", "true"])
+            .output()
+            .expect("unshare is installed")
+    });
+    assert_eq!(status, Some(3), "{message}");
+    assert!(message.contains("in a PID namespace of its own") && message.contains("--pid=host"), "{message}");
 }

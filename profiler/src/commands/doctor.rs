@@ -102,11 +102,14 @@ fn privileges() -> Result<String, Failure> {
         return Err(Failure::new(Kind::Host, "not root").hint("run it with sudo"));
     }
     let lacking = host::lacking_capabilities();
-    if lacking.is_empty() {
-        return Ok("root".to_owned());
+    let why = match lacking.as_slice() {
+        [] => host::blindness(),
+        lacking => Some(format!("root, but without the capabilities {}", lacking.join(", "))),
+    };
+    match why {
+        None => Ok("root".to_owned()),
+        Some(why) => Err(Failure::new(Kind::Host, why).hint(host::IN_A_CONTAINER)),
     }
-    Err(Failure::new(Kind::Host, format!("root, but without the capabilities {}", lacking.join(", ")))
-        .hint("run it on the host itself, or in a container with --privileged --pid=host --cgroupns=host"))
 }
 
 fn type_information() -> Result<String, Failure> {

@@ -51,6 +51,13 @@ pub(super) fn require_host() -> Result<(), Failure> {
         )
         .hint("run it with sudo"));
     }
+    if let Some(why) = host::blindness() {
+        return Err(Failure::new(
+            Kind::Host,
+            format!("subjects cannot be looked into: this process is {why}"),
+        )
+        .hint(host::IN_A_CONTAINER));
+    }
     cgroup::root().map(drop)
 }
 

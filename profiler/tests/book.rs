@@ -13,7 +13,7 @@
 //! Needs root, a Docker daemon and the images that `cargo xtask images` makes, as the pages say; one page needs kubectl. Links
 //! are looked at without any of that.
 
-#![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a helper that cannot go on fails its test")]
 
 mod common;
 

@@ -4,7 +4,7 @@
 //! OLD did, and capabilities that are not required, are told and never count. First comes what NEW needs and the plan
 //! for OLD does not give, then the differences, one kind per file: `places` (writes and what was refused), `plans`
 //! (mounts, sizes, options), `capabilities`, `executions`. Names that differ from run to run are no difference
-//! ([`generalise`]). A [`Baseline`] says what is accepted. `warnings` tells what may be missing.
+//! (see [`fn@generalise`]). A [`Baseline`] says what is accepted. `warnings` tells what may be missing.
 
 mod baseline;
 mod capabilities;

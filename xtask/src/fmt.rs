@@ -1,4 +1,4 @@
-//! `cargo xtask fmt`: rustfmt on every package of the workspace.
+//! `cargo xtask fmt`: rustfmt on every package of the workspace, and on the fuzz targets beside it.
 
 use anyhow::Result;
 
@@ -6,10 +6,13 @@ use crate::{command, workspace};
 
 /// Formats, or with `check` only looks.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let mut cargo = workspace::cargo();
-    cargo.args(["fmt", "--all"]);
-    if check {
-        cargo.arg("--check");
+    for arguments in [&["--all"][..], &["--manifest-path", "reports/fuzz/Cargo.toml"]] {
+        let mut cargo = workspace::cargo();
+        cargo.arg("fmt").args(arguments);
+        if check {
+            cargo.arg("--check");
+        }
+        command::run(&mut cargo)?;
     }
-    command::run(&mut cargo)
+    Ok(())
 }

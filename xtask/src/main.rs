@@ -18,6 +18,7 @@ mod demo;
 mod dist;
 mod doc;
 mod fmt;
+mod fuzz;
 mod http_load;
 mod images;
 mod lint;
@@ -67,6 +68,8 @@ enum Verb {
     Cross,
     /// Make what is handed out: a static program, a Debian package and an image; and prove that they work
     Dist,
+    /// Try hostile bytes on what reads profiles and plans, and hostile names on the generaliser
+    Fuzz(fuzz::Options),
     /// Render the pages of `docs/` as a book, with mdBook
     Book,
     /// Build the test images on the host's daemon
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Verb::Btf(kernels) => vm::btf(&kernels),
         Verb::Cross => cross::run(),
         Verb::Dist => dist::run(),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Book => book::run(),
         Verb::Images => images::run(),
         Verb::SecondDaemon => daemon::second::run(),

@@ -31,8 +31,8 @@ pub(crate) fn tool_chain() -> Result<()> {
     bpf_linker()
 }
 
-/// The nightly tool chain with the standard library's source, and the static target of the stable one.
-fn rust() -> Result<()> {
+/// The nightly tool chain.
+pub(crate) fn nightly() -> Result<()> {
     if command::find("rustup").is_none() {
         let what = "rustup is missing; it brings the nightly tool chain that compiles the kernel half";
         return Err(anyhow!(HostLacks { what: what.to_owned(), commands: Vec::new() }));
@@ -47,6 +47,12 @@ fn rust() -> Result<()> {
             "minimal",
         ]))?;
     }
+    Ok(())
+}
+
+/// The nightly tool chain with the standard library's source, and the static target of the stable one.
+fn rust() -> Result<()> {
+    nightly()?;
     let components = command::read(Command::new("rustup").args([
         "component",
         "list",

@@ -14,6 +14,8 @@ mod diff_catalog;
 mod diff_formats;
 mod diff_laws;
 mod explain;
+#[cfg(target_os = "linux")]
+mod fleet_page;
 mod formats;
 mod html;
 mod laws;

@@ -19,11 +19,11 @@ fn docs() -> PathBuf {
 }
 
 fn text(name: &str) -> String {
-    fs::read_to_string(docs().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    fs::read_to_string(docs().join(name)).unwrap()
 }
 
 fn manifest(name: &str) -> Value {
-    serde_saphyr::from_str(&text(&format!("deploy/{name}"))).unwrap_or_else(|error| panic!("{name}: {error}"))
+    serde_saphyr::from_str(&text(&format!("deploy/{name}"))).unwrap()
 }
 
 fn pod(name: &str) -> Value {
@@ -235,8 +235,9 @@ fn the_cgroup_is_found_under_every_driver() {
     assert!(!script.contains("$(") && !script.contains("$$"), "{script}");
     let variable = |name: &str| {
         let variables = init["env"].as_array().unwrap().iter();
-        let found = variables.filter(|variable| variable["name"] == name).map(|variable| &variable["value"]);
-        found.last().unwrap().as_str().unwrap().to_owned()
+        let mut found =
+            variables.filter(|variable| variable["name"] == name).map(|variable| &variable["value"]);
+        found.next_back().unwrap().as_str().unwrap().to_owned()
     };
     let container = variable("CONTAINER");
     let arguments = strings(&pod["containers"][0]["args"]);

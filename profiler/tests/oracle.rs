@@ -53,9 +53,6 @@ impl Trace {
         if !OF_OPENS.iter().any(|function| trace.probe(function).is_ok()) {
             return Err("the kernel has none of the functions that an open takes write access by".to_owned());
         }
-        // The instance takes the option over. With it, every event also switches probes of the scheduler on and off,
-        // whose code an emulated processor may be running then: it has been seen to stay at the breakpoint for ever.
-        let _ = fs::write(record_names(), "0");
         fs::create_dir(&trace.instance)
             .map_err(|error| format!("no tracing instance can be made: {error}"))?;
         trace.set("buffer_size_kb", "16384");
@@ -97,16 +94,10 @@ impl Drop for Trace {
             let _ = fs::write(self.instance.join(format!("events/{event}/enable")), "0");
         }
         let _ = fs::remove_dir(&self.instance);
-        let _ = fs::write(record_names(), "1");
         for event in &self.probes {
             let _ = append(&Path::new(TRACEFS).join("kprobe_events"), &format!("-:{event}"));
         }
     }
-}
-
-/// Whether names of tasks are recorded beside events, which they are by default; nothing here reads them.
-fn record_names() -> PathBuf {
-    Path::new(TRACEFS).join("options/record-cmd")
 }
 
 /// A file of tracefs takes a command a write.

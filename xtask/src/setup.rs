@@ -86,6 +86,16 @@ pub(crate) fn target(target: &str) -> Result<()> {
     Ok(())
 }
 
+/// What installs a version of a tool for cargo's user, with the dependencies it was released with. Whoever runs it may add
+/// options.
+pub(crate) fn cargo_install(tool: &str, version: &str) -> Command {
+    let mut install = workspace::cargo();
+    install.args(["install", tool, "--version", version, "--locked"]);
+    // Nothing of it belongs among this project's own.
+    install.env_remove("CARGO_TARGET_DIR");
+    install
+}
+
 /// `bpf-linker`, built against the LLVM that the nightly compiler emits for.
 fn bpf_linker() -> Result<()> {
     let wanted = format!("bpf-linker {BPF_LINKER}");
@@ -103,21 +113,12 @@ fn bpf_linker() -> Result<()> {
         Package::library("zlib1g-dev"),
     ])?;
     let prefix = format!("/usr/lib/llvm-{major}");
-    let mut install = workspace::cargo();
+    let mut install = cargo_install("bpf-linker", BPF_LINKER);
     install
-        .args([
-            "install",
-            "bpf-linker",
-            "--version",
-            BPF_LINKER,
-            "--locked",
-            "--force",
-            "--no-default-features",
-        ])
+        .args(["--force", "--no-default-features"])
         .arg(format!("--features=llvm-{major}"))
         .env("PATH", path_with(&Path::new(&prefix).join("bin"))?)
-        .env("LLVM_PREFIX", &prefix)
-        .env_remove("CARGO_TARGET_DIR");
+        .env("LLVM_PREFIX", &prefix);
     command::run(&mut install)?;
     command::read(Command::new("bpf-linker").arg("--version"))
         .context("bpf-linker was installed but does not run: is cargo's bin directory on the PATH?")?;

@@ -1,23 +1,14 @@
 //! `docs/ci.md`: its YAML is YAML, its baseline is one, and its tables are complete.
 
-use std::fs;
-use std::path::Path;
-
 use reports::diff::{Baseline, Kind};
 
-fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ci.md")).unwrap()
-}
+use super::page::{blocks, text};
 
-/// The fenced blocks of a language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
+const PAGE: &str = "ci.md";
 
 #[test]
 fn the_pieces_for_ci_systems_are_yaml() {
-    let pieces = blocks(&page(), "yaml");
+    let pieces = blocks(&text(PAGE), "yaml");
     assert_eq!(pieces.len(), 2);
     for piece in &pieces {
         let value: serde_json::Value =
@@ -35,14 +26,14 @@ fn the_pieces_for_ci_systems_are_yaml() {
 
 #[test]
 fn the_baseline_is_one() {
-    let blocks = blocks(&page(), "toml");
+    let blocks = blocks(&text(PAGE), "toml");
     assert_eq!(blocks.len(), 1);
     Baseline::from_toml(blocks[0].as_bytes()).unwrap();
 }
 
 #[test]
 fn every_kind_and_placeholder_is_told() {
-    let page = page();
+    let page = text(PAGE);
     for kind in Kind::ALL {
         assert!(page.contains(&format!("\n| `{}` | ", kind.name())), "{}", kind.name());
     }

@@ -5,22 +5,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
+use super::page::{blocks, docs, text};
+
 const MANIFESTS: [&str; 2] = ["daemonset.yaml", "job.yaml"];
-
-fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
-}
-
-fn text(name: &str) -> String {
-    fs::read_to_string(docs().join(name)).unwrap()
-}
 
 fn manifest(name: &str) -> Value {
     serde_saphyr::from_str(&text(&format!("deploy/{name}"))).unwrap()
@@ -155,10 +149,9 @@ fn the_page_tells_all_of_it() {
     for option in privileges() {
         assert!(page.contains(&format!("\n| `{option}` | ")), "{option}");
     }
-    let excerpts: Vec<&str> = page.split("```yaml\n").skip(1).collect();
+    let excerpts = blocks(&page, "yaml");
     assert!(!excerpts.is_empty());
-    for excerpt in excerpts {
-        let excerpt = excerpt.split("```").next().unwrap();
+    for excerpt in &excerpts {
         assert!(recipes.contains(excerpt), "not in a recipe: {excerpt}");
     }
 }

@@ -21,6 +21,7 @@ mod html;
 mod laws;
 mod merge;
 mod overrides;
+mod page;
 mod plan;
 mod plan_file;
 mod plan_laws;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use reports::plan::{DOUBTS, Plan, RULES, rule};
 
+use crate::page::docs;
 use crate::subjects;
 
 const HEAD: &str = "\
@@ -45,7 +45,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_of_rules_is_up_to_date() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
+    let file = docs().join("rules.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, page()).unwrap();
         return;

@@ -1,10 +1,11 @@
 //! `docs/capabilities.md` is what the table of rules says. `UPDATE_DOCS=1` rewrites it.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use reports::model::Verdict;
 use reports::verdict::RULES;
+
+use super::page::docs;
 
 const HEAD: &str = "\
 # When a capability is needed
@@ -51,7 +52,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_of_rules_is_up_to_date() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/capabilities.md");
+    let file = docs().join("capabilities.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, page()).unwrap();
         return;

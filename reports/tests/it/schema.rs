@@ -1,9 +1,9 @@
 //! The JSON Schemas in `docs/schema` are those of the types. `UPDATE_SCHEMA=1` rewrites them.
 
-use std::path::PathBuf;
+use super::page::docs;
 
 fn check(name: &str, schema: &schemars::Schema) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(name);
+    let file = docs().join("schema").join(name);
     let mut generated = serde_json::to_string_pretty(schema).unwrap();
     generated.push('\n');
     if std::env::var_os("UPDATE_SCHEMA").is_some() {

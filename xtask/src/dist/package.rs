@@ -11,7 +11,7 @@ use crate::command::{self, say};
 use crate::daemon::Daemon;
 use crate::images;
 use crate::packages::{self, Package};
-use crate::workspace;
+use crate::{setup, workspace};
 
 /// The version of cargo-deb that the package is known to come out right with.
 const CARGO_DEB: &str = "3.8.0";
@@ -63,10 +63,8 @@ pub(super) fn ensure_tools() -> Result<()> {
         return Ok(());
     }
     say(&format!("cargo-deb {CARGO_DEB} is missing; building it"));
-    let mut install = workspace::cargo();
     // What it does is soon done: time goes into building it.
-    install.args(["install", "cargo-deb", "--version", CARGO_DEB, "--locked", "--force", "--debug"]);
-    command::run(install.env_remove("CARGO_TARGET_DIR"))
+    command::run(setup::cargo_install("cargo-deb", CARGO_DEB).args(["--force", "--debug"]))
 }
 
 /// Makes the package; returns where it is.

@@ -9,8 +9,8 @@ use profiler_ebpf::{
 use reports::{
     capability,
     model::{
-        BoundPort, Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, SubjectPath,
-        UserSeen, Verdict, Write,
+        BoundPort, Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, Phases,
+        SubjectPath, UserSeen, Verdict, Write,
     },
     verdict::{self, CheckFacts, Outcome},
 };
@@ -60,7 +60,7 @@ fn above(path: &SubjectPath, levels: usize) -> SubjectPath {
     path.ancestors().nth(levels).unwrap_or_else(SubjectPath::root)
 }
 
-fn phases_of(bits: u32) -> BTreeSet<Phase> {
+fn phases_of(bits: u32) -> Phases {
     PHASE_BITS.iter().filter(|(_, bit)| bits & bit != 0).map(|(phase, _)| *phase).collect()
 }
 
@@ -178,14 +178,14 @@ impl Collected {
                         collapsed,
                         first_ms,
                         last_ms,
-                        phases: Vec::new(),
+                        phases: Phases::default(),
                         processes: Vec::new(),
                     }
                 });
             write.count += count.count;
             write.first_ms = write.first_ms.min(first_ms);
             write.last_ms = write.last_ms.max(last_ms);
-            merge_phases(&mut write.phases, count.phases);
+            write.phases.unite(phases_of(count.phases));
             let process = self.process(key.exe);
             if let Err(at) = write.processes.binary_search(&process) {
                 write.processes.insert(at, process);
@@ -281,7 +281,7 @@ impl Collected {
                 count: count.count,
                 first_ms: clock.ms(count.first_ns),
                 last_ms: clock.ms(count.last_ns),
-                phases: Vec::new(),
+                phases: Phases::default(),
             };
             let id = CheckId::of(&evidence);
             merge_check(by_cap.entry(number).or_default(), id, evidence, count.phases);
@@ -310,7 +310,7 @@ impl Collected {
         let bound = |((port, executable), phases): ((u16, String), u32)| BoundPort {
             port,
             executable,
-            phases: phases_of(phases).into_iter().collect(),
+            phases: phases_of(phases),
         };
         ports.into_iter().map(bound).collect()
     }
@@ -358,7 +358,7 @@ impl Collected {
             count: count.count,
             first_ms: clock.ms(count.first_ns),
             last_ms: clock.ms(count.last_ns),
-            phases: Vec::new(),
+            phases: Phases::default(),
         }
     }
 }
@@ -411,11 +411,5 @@ fn merge_check(
     check.count += evidence.count;
     check.first_ms = check.first_ms.min(evidence.first_ms);
     check.last_ms = check.last_ms.max(evidence.last_ms);
-    merge_phases(&mut check.phases, phase_bits);
-}
-
-fn merge_phases(phases: &mut Vec<Phase>, bits: u32) {
-    let mut all: BTreeSet<Phase> = phases.iter().copied().collect();
-    all.extend(phases_of(bits));
-    *phases = all.into_iter().collect();
+    check.phases.unite(phases_of(phase_bits));
 }

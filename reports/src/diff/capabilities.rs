@@ -6,7 +6,7 @@ use super::dto::{Change, Difference, Kind, Observed};
 use super::input::Input;
 use super::places::{MAX_EVIDENCE, MAX_PROCESSES};
 use crate::capability;
-use crate::model::{Phase, Verdict};
+use crate::model::{Phase, Phases, Verdict};
 use crate::plan::ElementKind;
 
 /// What one side shows of a capability.
@@ -22,7 +22,7 @@ struct Check<'a> {
     caller: Option<&'a str>,
     count: u64,
     verdict: Verdict,
-    phases: Vec<Phase>,
+    phases: Phases,
 }
 
 /// By number, unknown ones behind, by name.
@@ -49,7 +49,7 @@ fn shown(input: &Input) -> Capabilities<'_> {
                     caller: check.caller.as_deref(),
                     count: check.count,
                     verdict: check.verdict,
-                    phases: check.phases.clone(),
+                    phases: check.phases,
                 });
                 add(&mut capabilities, &entry.cap, entry.verdict, checks.collect());
             }
@@ -115,7 +115,7 @@ pub(super) fn differences(old: &Input, new: &Input) -> Vec<Difference> {
             .filter(|check| Some(check.verdict) == strongest)
             .collect();
         let processes: BTreeSet<&str> = checks.iter().map(|check| check.process).collect();
-        let phases: BTreeSet<Phase> = checks.iter().flat_map(|check| &check.phases).copied().collect();
+        let phases: BTreeSet<Phase> = checks.iter().flat_map(|check| check.phases.iter()).copied().collect();
         differences.push(Difference {
             finding: required && !is_optional(old, key.1),
             cap: Some(key.1.to_owned()),

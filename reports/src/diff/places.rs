@@ -247,7 +247,7 @@ fn difference(
     let mut objects: Vec<_> = writes.iter().map(|write| &write.path).collect();
     objects.dedup();
     let processes: BTreeSet<&String> = writes.iter().flat_map(|write| &write.processes).collect();
-    let phases: BTreeSet<_> = writes.iter().flat_map(|write| &write.phases).copied().collect();
+    let phases: BTreeSet<_> = writes.iter().flat_map(|write| write.phases.iter()).copied().collect();
     let evidence = writes.iter().take(MAX_EVIDENCE).map(|write| Observed {
         path: Some(write.path.clone()),
         from: write.from.clone(),

@@ -93,7 +93,7 @@ impl<'a> Sum<'a> {
     fn add(&mut self, write: &'a Write) {
         self.count = self.count.saturating_add(write.count);
         self.processes.extend(write.processes.iter().map(String::as_str));
-        self.phases.extend(&write.phases);
+        self.phases.extend(write.phases.iter());
         self.reach(Some((write.first_ms, write.last_ms)));
     }
 
@@ -427,7 +427,7 @@ mod tests {
                 collapsed: false,
                 first_ms: *count,
                 last_ms: *count,
-                phases: vec![Phase::Steady],
+                phases: [Phase::Steady].into_iter().collect(),
                 processes: vec![format!("/bin/{count}")],
             })
             .collect();

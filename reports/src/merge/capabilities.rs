@@ -6,9 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, btree_map};
 
-use super::{in_order, unite};
 use crate::capability;
-use crate::model::{Capability, CapabilityCheck, Phase, Verdict};
+use crate::model::{Capability, CapabilityCheck, Phases, Verdict};
 
 /// How many checks are kept of one capability: those with the strongest verdict first.
 const MAX_CHECKS: usize = 1024;
@@ -31,7 +30,7 @@ struct Seen {
     count: u64,
     first_ms: u64,
     last_ms: u64,
-    phases: Vec<Phase>,
+    phases: Phases,
 }
 
 #[derive(Debug)]
@@ -87,9 +86,8 @@ impl Checks {
             count,
             first_ms,
             last_ms,
-            mut phases,
+            phases,
         } = check;
-        in_order(&mut phases, usize::MAX);
         let key = Key { verdict: Reverse(verdict), process, syscall, caller, granted, reason };
         let seen = Seen { stack, count, first_ms, last_ms, phases };
         match self.evidence.entry(key) {
@@ -114,7 +112,7 @@ impl Seen {
         self.count = self.count.max(count);
         self.first_ms = self.first_ms.min(first_ms);
         self.last_ms = self.last_ms.max(last_ms);
-        unite(&mut self.phases, phases, usize::MAX);
+        self.phases.unite(phases);
     }
 }
 

@@ -6,10 +6,9 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 
 use super::fold::Folded;
-use super::unite;
 use crate::model::{
     BoundPort, Coverage, DirectorySize, Execution, Gap, Host, MAX_ENTRIES, MergedRun, Phase, PhaseSpan,
-    Profile, Run, SubjectPath, UserSeen,
+    Phases, Profile, Run, SubjectPath, UserSeen,
 };
 
 #[derive(Debug)]
@@ -23,8 +22,8 @@ pub(super) struct Course {
     executions: BTreeMap<(SubjectPath, bool, SubjectPath), (u64, bool)>,
     /// Largest total, and largest part without a name.
     sizes: BTreeMap<SubjectPath, (u64, u64)>,
-    users: BTreeMap<(u32, u32, String), (u64, Vec<Phase>)>,
-    ports: BTreeMap<(u16, String), Vec<Phase>>,
+    users: BTreeMap<(u32, u32, String), (u64, Phases)>,
+    ports: BTreeMap<(u16, String), Phases>,
     /// Whether there is something below a folded directory.
     lifted: Folded,
 }
@@ -91,10 +90,10 @@ impl Course {
         for UserSeen { uid, gid, executable, count, phases } in users {
             let known = self.users.entry((uid, gid, executable)).or_default();
             known.0 = known.0.max(count);
-            unite(&mut known.1, phases, usize::MAX);
+            known.1.unite(phases);
         }
         for BoundPort { port, executable, phases } in ports {
-            unite(self.ports.entry((port, executable)).or_default(), phases, usize::MAX);
+            self.ports.entry((port, executable)).or_default().unite(phases);
         }
     }
 

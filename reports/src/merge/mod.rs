@@ -33,7 +33,7 @@ use self::image::Image;
 use self::operations::Operations;
 use crate::model::{
     ContainerConfig, MAX_ENTRIES, MAX_IMAGE_ENTRIES, MAX_MERGED_RUNS, MAX_WRITES, Merged, MergedRun,
-    PROFILE_SCHEMA, Phase, Profile, Subject, Tool,
+    PROFILE_SCHEMA, Phases, Profile, Subject, Tool,
 };
 
 /// Whether profiles of different subjects may be joined.
@@ -213,7 +213,7 @@ pub fn merge(
 }
 
 /// Says in which phase something was first seen, where the profile does not.
-fn set_phase(phases: &mut Vec<Phase>, first_ms: u64, run: &crate::model::Run) {
+fn set_phase(phases: &mut Phases, first_ms: u64, run: &crate::model::Run) {
     if phases.is_empty() {
         phases.extend(run.phase_at(first_ms));
     }

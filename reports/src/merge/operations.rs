@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fold::{Folded, Folding};
 use super::{in_order, unite};
-use crate::model::{ObjectKind, Op, Phase, SubjectPath, Write};
+use crate::model::{ObjectKind, Op, Phases, SubjectPath, Write};
 
 /// How many executables are kept of one operation.
 const MAX_PROCESSES: usize = 64;
@@ -35,7 +35,7 @@ struct Seen {
     count: u64,
     first_ms: u64,
     last_ms: u64,
-    phases: Vec<Phase>,
+    phases: Phases,
     processes: Vec<String>,
 }
 
@@ -87,7 +87,6 @@ impl Operations {
 
     fn put(&mut self, key: Key, mut seen: Seen) {
         // As a profile has them, whoever wrote it.
-        in_order(&mut seen.phases, usize::MAX);
         in_order(&mut seen.processes, MAX_PROCESSES);
         let key = lifted(key, &self.folded);
         match self.rows.entry(key) {
@@ -169,7 +168,7 @@ impl Seen {
         self.count = self.count.max(count);
         self.first_ms = self.first_ms.min(first_ms);
         self.last_ms = self.last_ms.max(last_ms);
-        unite(&mut self.phases, phases, usize::MAX);
+        self.phases.unite(phases);
         unite(&mut self.processes, processes, MAX_PROCESSES);
     }
 }

@@ -6,12 +6,14 @@
 mod merged;
 mod observation;
 mod path;
+mod phases;
 mod read;
 mod subject;
 
 pub use merged::*;
 pub use observation::*;
 pub use path::{MAX_PATH_BYTES, PathError, SubjectPath};
+pub use phases::Phases;
 pub use read::{MAX_ENTRIES, MAX_IMAGE_ENTRIES, MAX_MERGED_RUNS, MAX_PROFILE_BYTES, MAX_WRITES, ReadError};
 pub use subject::*;
 
@@ -153,7 +155,7 @@ pub struct UserSeen {
     pub count: u64,
     /// The phases that such processes were seen in.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub phases: Phases,
 }
 
 /// A port below 1024 that was bound, with success.
@@ -165,7 +167,7 @@ pub struct BoundPort {
     pub executable: String,
     /// The phases it was bound in.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub phases: Phases,
 }
 
 /// A part of a run.

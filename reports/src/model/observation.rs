@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, SubjectPath};
+use super::{Phases, SubjectPath};
 
 /// An operation that needs write access to the mount it falls on (the kernel's `mnt_want_write`), or tells how
 /// long written data is meant to last (`sync`).
@@ -153,7 +153,7 @@ pub struct Write {
     pub last_ms: u64,
     /// The phases it was seen in.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub phases: Phases,
     /// The executables that did it, as paths, sorted.
     pub processes: Vec<String>,
 }
@@ -218,5 +218,5 @@ pub struct CapabilityCheck {
     pub last_ms: u64,
     /// The phases they were seen in.
     #[serde(default)]
-    pub phases: Vec<Phase>,
+    pub phases: Phases,
 }

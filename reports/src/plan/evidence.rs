@@ -3,14 +3,14 @@
 //! Owns the order (by time, then by name, so that it does not depend on the order in the profile) and the bound.
 
 use super::dto::{CapEvidence, WriteEvidence};
-use crate::model::{CapabilityCheck, Phase, Run, Write};
+use crate::model::{CapabilityCheck, Phase, Phases, Run, Write};
 
 /// How many observations an element carries at most.
 pub(super) const LIMIT: usize = 8;
 
 /// The first phase among those seen; without any, the one that `first_ms` falls into.
-pub(super) fn first_phase(phases: &[Phase], first_ms: u64, run: &Run) -> Option<Phase> {
-    phases.iter().min().copied().or_else(|| run.phase_at(first_ms))
+pub(super) fn first_phase(phases: &Phases, first_ms: u64, run: &Run) -> Option<Phase> {
+    phases.first().or_else(|| run.phase_at(first_ms))
 }
 
 /// The earliest operations, and how many more there are.

@@ -125,7 +125,7 @@ impl Build {
             collapsed: false,
             first_ms,
             last_ms: first_ms,
-            phases: vec![self.phase],
+            phases: [self.phase].into_iter().collect(),
             processes: vec![self.process.clone()],
         };
         change(&mut write);
@@ -155,7 +155,7 @@ impl Build {
             count: 2,
             first_ms: 5,
             last_ms: 6,
-            phases: vec![self.phase],
+            phases: [self.phase].into_iter().collect(),
         };
         let all = &mut self.profile.capabilities;
         match all.iter_mut().find(|entry| entry.cap == cap) {
@@ -206,14 +206,24 @@ impl Build {
     /// Processes of the current executable ran as that user, in the current phase.
     pub(crate) fn user(mut self, uid: u32, gid: u32, count: u64) -> Self {
         let executable = self.process.clone();
-        self.profile.run.users.push(UserSeen { uid, gid, executable, count, phases: vec![self.phase] });
+        self.profile.run.users.push(UserSeen {
+            uid,
+            gid,
+            executable,
+            count,
+            phases: [self.phase].into_iter().collect(),
+        });
         self
     }
 
     /// The current executable bound a port.
     pub(crate) fn port(mut self, port: u16) -> Self {
         let executable = self.process.clone();
-        self.profile.run.ports.push(BoundPort { port, executable, phases: vec![self.phase] });
+        self.profile.run.ports.push(BoundPort {
+            port,
+            executable,
+            phases: [self.phase].into_iter().collect(),
+        });
         self
     }
 

@@ -119,7 +119,7 @@ fn run(image: &Image, (steps, seed): &(Vec<Step>, u64)) -> Profile {
     for write in &mut profile.writes {
         write.count = seed % 17;
         if bit(10) {
-            write.phases.clear();
+            write.phases = Phases::default();
         }
     }
     profile

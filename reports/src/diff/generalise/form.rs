@@ -50,7 +50,14 @@ const MAX_RUNS: usize = 16;
 
 /// The holes of a name, in order.
 pub(super) fn holes(name: &[u8]) -> Vec<Hole> {
-    let mut holes: Vec<Hole> = Vec::new();
+    let mut holes = Vec::new();
+    add_holes(name, &mut holes);
+    holes
+}
+
+/// The same behind those of other names.
+pub(super) fn add_holes(name: &[u8], holes: &mut Vec<Hole>) {
+    let first = holes.len();
     let mut at = 0;
     while let Some(rest) = name.get(at..).filter(|rest| !rest.is_empty()) {
         let length = [(uuid(rest), Form::Uuid), (date(rest), Form::Time)]
@@ -76,11 +83,10 @@ pub(super) fn holes(name: &[u8]) -> Vec<Hole> {
             at += 8;
             continue;
         }
-        in_run(rest.get(..run).unwrap_or_default(), at, &mut holes);
+        in_run(rest.get(..run).unwrap_or_default(), at, holes);
         at += run;
     }
-    mark_versions(name, &mut holes);
-    holes
+    mark_versions(name, holes.get_mut(first..).unwrap_or_default());
 }
 
 /// Other ways to see a name, each with one run of letters and digits taken as random text, or hexadecimal: for names

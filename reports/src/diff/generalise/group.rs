@@ -2,9 +2,24 @@
 //!
 //! Owns when a hole becomes a placeholder, and which. Never looks beyond one directory.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
 
-use super::form::{Form, Hole, alternatives, holes, reads_like_words};
+use super::form::{Form, Hole, add_holes, alternatives, holes, reads_like_words};
+
+/// A name of a directory.
+pub(super) struct Name<'a> {
+    pub(super) text: &'a [u8],
+    /// [`super::Side::bit`] of the profiles that have it.
+    pub(super) sides: u8,
+    /// Whether an image holds it: it stands for itself.
+    pub(super) fixed: bool,
+    pub(super) has_children: bool,
+    /// Where it stands among the names as the profiles have them.
+    pub(super) raws: Range<usize>,
+}
 
 /// What a name of a path becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -12,7 +27,7 @@ pub(super) enum Component<'a> {
     /// Itself.
     Literal(&'a [u8]),
     /// Text with placeholders, its literal parts escaped.
-    Pattern(String),
+    Pattern(Rc<str>),
 }
 
 /// Both profiles, as [`super::Side::bit`] has them.
@@ -27,8 +42,8 @@ const PID_WORDS: [&[u8]; 5] = [b"pid", b"tmp", b"temp", b"sock", b"lock"];
 /// The literal parts of a name and the forms of its holes; random text also by its length, which generators keep.
 type Skeleton = Vec<u8>;
 
-fn skeleton(name: &[u8], holes: &[Hole]) -> Skeleton {
-    let mut skeleton = Vec::with_capacity(name.len() + holes.len() * 2);
+fn skeleton(name: &[u8], holes: &[Hole], skeleton: &mut Skeleton) {
+    skeleton.clear();
     let mut at = 0;
     for hole in holes {
         skeleton.extend_from_slice(name.get(at..hole.start).unwrap_or_default());
@@ -47,7 +62,6 @@ fn skeleton(name: &[u8], holes: &[Hole]) -> Skeleton {
         at = hole.end;
     }
     skeleton.extend_from_slice(name.get(at..).unwrap_or_default());
-    skeleton
 }
 
 /// What the values of one hole show.
@@ -168,14 +182,24 @@ fn is_time(value: &[u8]) -> bool {
 struct Group<'a> {
     /// How many names each profile has.
     counts: [usize; 2],
+    /// How many names each profile alone has that may be of this group, and read like words.
+    natural: [usize; 2],
     /// Whether the only hole is the whole name, and a directory's.
     whole_directory: bool,
     values: Vec<Values<'a>>,
+    /// What all its names become, where nothing of their own is left.
+    pattern: OnceCell<Rc<str>>,
 }
 
 impl<'a> Group<'a> {
     fn new(holes: &[Hole]) -> Self {
-        Self { counts: [0, 0], whole_directory: false, values: holes.iter().map(Values::new).collect() }
+        Self {
+            counts: [0, 0],
+            natural: [0, 0],
+            whole_directory: false,
+            values: holes.iter().map(Values::new).collect(),
+            pattern: OnceCell::new(),
+        }
     }
 
     fn add(&mut self, name: &'a [u8], holes: &[Hole], sides: u8) {
@@ -190,112 +214,187 @@ impl<'a> Group<'a> {
     fn is_of_both(&self) -> bool {
         !self.counts.contains(&0)
     }
+
+    /// Whether chance explains that one more name of that profile reads like words: the other one has more of the
+    /// group in all, or they are few among many.
+    fn takes_natural(&self, own: usize, has_children: bool) -> bool {
+        let of = |counts: [usize; 2], side: usize| counts.get(side).copied().unwrap_or(0);
+        let other = 1 - own;
+        let few = of(self.natural, own) * MIN_PER_NATURAL <= of(self.counts, own);
+        of(self.counts, own) < of(self.counts, other) + of(self.natural, other) || few && !has_children
+    }
+}
+
+/// How many random names there are at least for one that reads like words. Of mkstemp(3)'s and of tempfile's, one in
+/// a hundred or less does.
+const MIN_PER_NATURAL: usize = 32;
+
+/// What of a name belongs to a group: its number, and where its holes begin and end among all.
+#[derive(Debug, Clone)]
+struct Member {
+    group: usize,
+    holes: Range<usize>,
 }
 
 /// The groups of one directory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Groups<'a> {
     /// Whether what lies here is temporary by convention.
     volatile: bool,
-    groups: HashMap<Skeleton, Group<'a>>,
-    /// Names that joined a group that is not their own.
-    adopted: HashMap<&'a [u8], Vec<Hole>>,
+    numbers: HashMap<Skeleton, usize>,
+    groups: Vec<Group<'a>>,
+    /// The holes of all names, one behind the other.
+    holes: Vec<Hole>,
+    /// The group of each name, in their order; `None` where it has no hole.
+    members: Vec<Option<Member>>,
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn new(volatile: bool) -> Self {
-        Self { volatile, groups: HashMap::new(), adopted: HashMap::new() }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
-    /// A name, and the profiles that have it.
-    pub(super) fn add(&mut self, name: &'a [u8], sides: u8, has_children: bool) {
-        let holes = holes(name);
-        if holes.is_empty() {
-            return;
+    /// The groups of these names, each of which is there once. They come in their order.
+    pub(super) fn of(names: &[Name<'a>], volatile: bool) -> Self {
+        let mut all = Self { volatile, ..Self::default() };
+        let mut scratch = Skeleton::new();
+        for name in names {
+            let member = all.member(name, &mut scratch);
+            all.members.push(member);
         }
-        let whole = matches!(holes.as_slice(), [hole] if hole.start == 0 && hole.end == name.len());
-        let group = self.groups.entry(skeleton(name, &holes)).or_insert_with(|| Group::new(&holes));
-        group.whole_directory |= whole && has_children;
-        group.add(name, &holes, sides);
+        if !all.groups.is_empty() {
+            all.adopt(names, &mut scratch);
+        }
+        all
     }
 
-    /// Lets names that one profile alone has, and that only happen to look otherwise, join groups of the other. The
-    /// names come in their order.
-    pub(super) fn adopt(&mut self, names: impl Iterator<Item = (&'a [u8], u8)>) {
+    fn member(&mut self, name: &Name<'a>, scratch: &mut Skeleton) -> Option<Member> {
+        if name.fixed {
+            return None;
+        }
+        let first = self.holes.len();
+        add_holes(name.text, &mut self.holes);
+        let holes = self.holes.get(first..).filter(|holes| !holes.is_empty())?;
+        skeleton(name.text, holes, scratch);
+        let number = match self.numbers.get(scratch) {
+            Some(known) => *known,
+            None => {
+                self.groups.push(Group::new(holes));
+                self.numbers.insert(scratch.clone(), self.groups.len() - 1);
+                self.groups.len() - 1
+            }
+        };
+        let group = self.groups.get_mut(number)?;
+        let whole = matches!(holes, [hole] if hole.start == 0 && hole.end == name.text.len());
+        group.whole_directory |= whole && name.has_children;
+        group.add(name.text, holes, name.sides);
+        Some(Member { group: number, holes: first..self.holes.len() })
+    }
+
+    fn group(&self, number: usize) -> Option<&Group<'a>> {
+        self.groups.get(number)
+    }
+
+    /// Lets names that one profile alone has, and that only happen to look otherwise, join groups of the other.
+    fn adopt(&mut self, names: &[Name<'a>], scratch: &mut Skeleton) {
         let takes = |values: &Values<'_>| matches!(values.form, Form::Random | Form::Hex | Form::Number);
-        if !self.groups.values().any(|group| group.values.iter().any(takes)) {
+        if !self.groups.iter().any(|group| group.values.iter().any(takes)) {
             return;
         }
         let mut natural = Vec::new();
-        for (name, sides) in names.filter(|(_, sides)| *sides != BOTH) {
-            let own = holes(name);
-            if self.groups.get(&skeleton(name, &own)).is_some_and(Group::is_of_both) {
+        for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.fixed && name.sides != BOTH) {
+            let own = self.members.get(index).and_then(Option::as_ref);
+            if own.and_then(|own| self.group(own.group)).is_some_and(Group::is_of_both) {
                 continue;
             }
-            let other = usize::from(sides == 1);
-            let found = alternatives(name, &own).into_iter().find(|(holes, index)| {
-                self.groups.get(&skeleton(name, holes)).is_some_and(|group| {
-                    group.counts.get(other) > Some(&0) && group.values.get(*index).is_some_and(takes)
-                })
+            let own = own.and_then(|own| self.holes.get(own.holes.clone())).unwrap_or_default();
+            let other = usize::from(name.sides == 1);
+            let found = alternatives(name.text, own).into_iter().find_map(|(holes, index)| {
+                skeleton(name.text, &holes, scratch);
+                let number = *self.numbers.get(scratch)?;
+                let group = self.group(number)?;
+                let is_other = group.counts.get(other) > Some(&0);
+                (is_other && group.values.get(index).is_some_and(takes)).then_some((number, holes, index))
             });
-            let Some((holes, index)) = found else { continue };
-            let is_word = holes.get(index).is_some_and(|hole| match hole.form {
+            let Some((number, holes, hole)) = found else { continue };
+            let is_word = holes.get(hole).is_some_and(|hole| match hole.form {
                 // A letter or two may be a hexadecimal number where others are.
                 Form::Number => {
-                    let group = self.groups.get(&skeleton(name, &holes));
-                    !group.is_some_and(|group| group.values.iter().any(|values| values.any_hex))
+                    !self.group(number).is_some_and(|group| group.values.iter().any(|values| values.any_hex))
                 }
-                _ => reads_like_words(hole.value(name)),
+                _ => reads_like_words(hole.value(name.text)),
             });
             if is_word {
-                natural.push((name, sides, holes));
+                if let Some(count) =
+                    self.groups.get_mut(number).and_then(|group| group.natural.get_mut(1 - other))
+                {
+                    *count += 1;
+                }
+                natural.push((index, number, holes));
             } else {
-                self.join(name, sides, holes);
+                self.join(index, name, number, &holes);
             }
         }
-        for (name, sides, holes) in natural {
-            let (own, other) = if sides == 1 { (0, 1) } else { (1, 0) };
-            let group = self.groups.get(&skeleton(name, &holes));
-            if group.is_some_and(|group| group.counts.get(own) < group.counts.get(other)) {
-                self.join(name, sides, holes);
+        for (index, number, holes) in natural {
+            let Some(name) = names.get(index) else { continue };
+            let own = usize::from(name.sides != 1);
+            if self.group(number).is_some_and(|group| group.takes_natural(own, name.has_children)) {
+                self.join(index, name, number, &holes);
             }
         }
     }
 
-    fn join(&mut self, name: &'a [u8], sides: u8, holes: Vec<Hole>) {
-        if let Some(group) = self.groups.get_mut(&skeleton(name, &holes)) {
-            group.add(name, &holes, sides);
-            self.adopted.insert(name, holes);
+    fn join(&mut self, index: usize, name: &Name<'a>, number: usize, holes: &[Hole]) {
+        let first = self.holes.len();
+        self.holes.extend_from_slice(holes);
+        if let (Some(group), Some(member)) = (self.groups.get_mut(number), self.members.get_mut(index)) {
+            group.add(name.text, holes, name.sides);
+            *member = Some(Member { group: number, holes: first..self.holes.len() });
         }
     }
 
-    /// What a name becomes.
-    pub(super) fn component(&self, name: &'a [u8]) -> Component<'a> {
-        let own = match self.adopted.get(name) {
-            Some(adopted) => adopted.clone(),
-            None => holes(name),
-        };
-        let Some(group) = self.groups.get(&skeleton(name, &own)).filter(|_| !own.is_empty()) else {
-            return Component::Literal(name);
-        };
+    /// Whether the name that stands at this index has a part that has the form of something generated.
+    pub(super) fn has_generated(&self, index: usize, name: &Name<'a>) -> bool {
+        let is_strong = |holes: &[Hole]| holes.iter().any(|hole| !hole.weak);
+        match self.members.get(index).and_then(Option::as_ref) {
+            Some(member) => self.holes.get(member.holes.clone()).is_some_and(is_strong),
+            None => name.fixed && is_strong(&holes(name.text)),
+        }
+    }
+
+    /// What the name becomes that stands at this index.
+    pub(super) fn component(&self, index: usize, name: &Name<'a>) -> Component<'a> {
+        let member = self.members.get(index).and_then(Option::as_ref);
+        let found = member
+            .and_then(|member| Some((self.groups.get(member.group)?, self.holes.get(member.holes.clone())?)));
+        let Some((group, holes)) = found else { return Component::Literal(name.text) };
+        if let Some(pattern) = group.pattern.get() {
+            return Component::Pattern(Rc::clone(pattern));
+        }
+        let (text, replaced) = self.text(name.text, group, holes);
+        if replaced == 0 {
+            return Component::Literal(name.text);
+        }
+        let pattern: Rc<str> = text.into();
+        if replaced == holes.len() {
+            // The literal parts are those of all the group's names.
+            return Component::Pattern(Rc::clone(group.pattern.get_or_init(|| pattern)));
+        }
+        Component::Pattern(pattern)
+    }
+
+    /// A name with placeholders, and how many.
+    fn text(&self, name: &[u8], group: &Group<'_>, holes: &[Hole]) -> (String, usize) {
         let mut text = String::new();
         let mut at = 0;
-        let mut replaced = false;
+        let mut replaced = 0;
         let mut numbers = 0;
-        let temporary = self.volatile || is_named_temporary(name, &own);
-        for (hole, values) in own.iter().zip(&group.values) {
+        let temporary = self.volatile || is_named_temporary(name, holes);
+        for (hole, values) in holes.iter().zip(&group.values) {
             push_literal(&mut text, name.get(at..hole.start).unwrap_or_default());
             numbers += usize::from(values.form == Form::Number);
             if values.is_generated(group.whole_directory, temporary, self.volatile) {
-                replaced = true;
+                replaced += 1;
                 let word = common_word(values);
                 push_literal(&mut text, word);
                 let is_pid = || {
-                    let first = numbers == 1 && !group.whole_directory && has_word(name, &own);
+                    let first = numbers == 1 && !group.whole_directory && has_word(name, holes);
                     first && temporary && values.all_pids && !values.leading_zero
                 };
                 text.push_str(match values.form {
@@ -315,7 +414,7 @@ impl<'a> Groups<'a> {
             at = hole.end;
         }
         push_literal(&mut text, name.get(at..).unwrap_or_default());
-        if replaced { Component::Pattern(text) } else { Component::Literal(name) }
+        (text, replaced)
     }
 }
 

@@ -14,8 +14,9 @@ mod form;
 mod group;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use self::group::{Component, Groups};
+use self::group::{Component, Groups, Name};
 use crate::model::SubjectPath;
 
 /// What stands for generated parts of names.
@@ -77,10 +78,10 @@ pub fn generalise(old: &[SubjectPath], new: &[SubjectPath]) -> Generalised {
     Generalised { old, new: patterns.collect() }
 }
 
-/// One name of one directory, as it stands in the profiles.
+/// A name of a directory, as a path has it: many may be the same.
 struct Raw<'a> {
     name: &'a [u8],
-    /// [`Side::bit`] of the profiles that have it.
+    /// [`Side::bit`] of the profiles that have it; 0 where only an image does.
     sides: u8,
     /// Whether an image holds it.
     fixed: bool,
@@ -96,6 +97,8 @@ struct Node<'a> {
     component: Component<'a>,
     /// Whether an image holds it.
     fixed: bool,
+    /// Whether it has a placeholder, or a part that has the form of something generated.
+    generated: bool,
     /// Whether it lies where files are temporary by convention.
     volatile: bool,
 }
@@ -144,10 +147,7 @@ impl<'a> Names<'a> {
 
     /// Whether its last name has a placeholder, or a part that has the form of something generated.
     pub(super) fn is_generated(&self, place: Place) -> bool {
-        self.node(place).is_some_and(|node| match &node.component {
-            Component::Pattern(_) => true,
-            Component::Literal(name) => form::holes(name).iter().any(|hole| !hole.weak),
-        })
+        self.node(place).is_some_and(|node| node.generated)
     }
 
     /// A place, its directory, and so on up to and without the root; then the root.
@@ -174,10 +174,10 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The names as they stand in the profiles.
+/// The names as they stand in the profiles. A directory is there once, what is named in it once a path.
 struct Tree<'a> {
     raws: Vec<Raw<'a>>,
-    index: HashMap<(u32, &'a [u8]), u32>,
+    directories: HashMap<(u32, &'a [u8]), u32>,
     /// The directory of the path that was added last, and its node: neighbours in a profile mostly share it.
     recent: (&'a [u8], u32, Option<Side>),
 }
@@ -185,7 +185,7 @@ struct Tree<'a> {
 impl<'a> Tree<'a> {
     fn new() -> Self {
         let root = Raw { name: b"", sides: 0, fixed: true, place: ROOT, last_child: 0, previous: 0 };
-        Self { raws: vec![root], index: HashMap::new(), recent: (b"", 0, None) }
+        Self { raws: vec![root], directories: HashMap::new(), recent: (b"", 0, None) }
     }
 
     fn add(&mut self, path: &'a SubjectPath, side: Side) -> u32 {
@@ -200,39 +200,48 @@ impl<'a> Tree<'a> {
         if directory != self.recent.0 || self.recent.2 != Some(side) {
             let mut node = 0;
             for part in directory.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-                node = self.child(node, part, side);
+                node = self.directory(node, part);
+                if let Some(raw) = self.raws.get_mut(node as usize) {
+                    raw.sides |= side.bit();
+                }
             }
             self.recent = (directory, node, Some(side));
         }
-        self.child(self.recent.1, name, side)
+        self.push(self.recent.1, name, side.bit())
     }
 
-    fn child(&mut self, parent: u32, name: &'a [u8], side: Side) -> u32 {
+    fn directory(&mut self, parent: u32, name: &'a [u8]) -> u32 {
+        if let Some(known) = self.directories.get(&(parent, name)) {
+            return *known;
+        }
+        let new = self.push(parent, name, 0);
+        self.directories.insert((parent, name), new);
+        new
+    }
+
+    fn push(&mut self, parent: u32, name: &'a [u8], sides: u8) -> u32 {
         let next = u32::try_from(self.raws.len()).unwrap_or(0);
-        let child = *self.index.entry((parent, name)).or_insert(next);
-        if child == next {
-            let slot = self.raws.get_mut(parent as usize);
-            let previous = slot.map_or(0, |raw| std::mem::replace(&mut raw.last_child, next));
-            self.raws.push(Raw { name, sides: 0, fixed: false, place: ROOT, last_child: 0, previous });
-        }
-        if let Some(raw) = self.raws.get_mut(child as usize) {
-            raw.sides |= side.bit();
-        }
-        child
+        let slot = self.raws.get_mut(parent as usize);
+        let previous = slot.map_or(0, |raw| std::mem::replace(&mut raw.last_child, next));
+        self.raws.push(Raw { name, sides, fixed: false, place: ROOT, last_child: 0, previous });
+        next
     }
 
-    /// Marks what an image holds, where a profile names it.
-    fn fix(&mut self, path: &SubjectPath) {
+    /// Marks what an image holds, where a profile may name it.
+    fn fix(&mut self, path: &'a SubjectPath) {
         let mut node = 0;
         for part in path.as_bytes().split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-            match self.index.get(&(node, part)) {
-                Some(child) => node = *child,
-                None => return,
-            }
+            let known = self.directories.get(&(node, part)).copied();
+            let next = known.unwrap_or_else(|| self.push(node, part, 0));
             // An image that holds a path holds its directories.
-            if let Some(raw) = self.raws.get_mut(node as usize) {
+            if let Some(raw) = self.raws.get_mut(next as usize) {
                 raw.fixed = true;
             }
+            // Nothing below is in a profile.
+            if known.is_none() {
+                return;
+            }
+            node = next;
         }
     }
 
@@ -246,32 +255,41 @@ impl<'a> Tree<'a> {
 
     /// From the top down: the names of directories that have become one are looked at together.
     fn generalised(&mut self) -> Names<'a> {
-        let root = Node { parent: ROOT, component: Component::Literal(b""), fixed: true, volatile: false };
+        let component = Component::Literal(b"");
+        let root = Node { parent: ROOT, component, fixed: true, generated: false, volatile: false };
         let mut names = Names { nodes: vec![root] };
         let mut waiting: Vec<(Place, Vec<u32>)> = vec![(ROOT, vec![0])];
+        let mut distinct = Vec::new();
         while let Some((place, raws)) = waiting.pop() {
-            let mut children: Vec<u32> = raws.iter().flat_map(|raw| self.children(*raw)).collect();
-            if children.is_empty() {
+            let children = self.in_order(raws.iter().flat_map(|raw| self.children(*raw)));
+            self.distinct(&children, &mut distinct);
+            if distinct.is_empty() {
                 continue;
             }
-            // What the order of the profiles is makes no difference.
-            children.sort_by_key(|child| self.raws.get(*child as usize).map(|raw| raw.name));
-            let parent_volatile = names.node(place).is_some_and(|node| node.volatile);
-            let components = self.components(&children, parent_volatile);
-            let mut places: HashMap<Component<'a>, Place> = HashMap::new();
+            let volatile = names.node(place).is_some_and(|node| node.volatile);
+            let groups = Groups::of(&distinct, volatile);
+            let mut patterns: HashMap<Rc<str>, Place> = HashMap::new();
             let mut below: HashMap<Place, Vec<u32>> = HashMap::new();
-            for (child, component) in children.into_iter().zip(components) {
+            for (index, name) in distinct.iter().enumerate() {
                 let next = u32::try_from(names.nodes.len()).unwrap_or(ROOT);
-                let fixed = self.raws.get(child as usize).is_some_and(|raw| raw.fixed);
-                let own = *places.entry(component.clone()).or_insert(next);
+                let component = groups.component(index, name);
+                let own = match &component {
+                    Component::Literal(_) => next,
+                    Component::Pattern(pattern) => *patterns.entry(Rc::clone(pattern)).or_insert(next),
+                };
                 if own == next {
-                    let volatile = parent_volatile || is_volatile(&names, place, &component);
-                    names.nodes.push(Node { parent: place, component, fixed, volatile });
+                    let volatile = volatile || is_volatile(&names, place, &component);
+                    let generated =
+                        matches!(component, Component::Pattern(_)) || groups.has_generated(index, name);
+                    let fixed = name.fixed;
+                    names.nodes.push(Node { parent: place, component, fixed, generated, volatile });
                 }
-                if let Some(raw) = self.raws.get_mut(child as usize) {
-                    raw.place = own;
-                    if raw.last_child != 0 {
-                        below.entry(own).or_default().push(child);
+                for child in children.get(name.raws.clone()).unwrap_or_default() {
+                    if let Some(raw) = self.raws.get_mut(*child as usize) {
+                        raw.place = own;
+                        if raw.last_child != 0 {
+                            below.entry(own).or_default().push(*child);
+                        }
                     }
                 }
             }
@@ -280,21 +298,44 @@ impl<'a> Tree<'a> {
         names
     }
 
-    /// What each of these names of one directory becomes, in order.
-    fn components(&self, children: &[u32], volatile: bool) -> Vec<Component<'a>> {
-        let raws: Vec<&Raw<'a>> =
-            children.iter().filter_map(|child| self.raws.get(*child as usize)).collect();
-        let mut groups = Groups::new(volatile);
-        for raw in raws.iter().filter(|raw| !raw.fixed) {
-            groups.add(raw.name, raw.sides, raw.last_child != 0);
+    /// By their names: what the order of the profiles is makes no difference.
+    fn in_order(&self, raws: impl Iterator<Item = u32>) -> Vec<u32> {
+        let name = |raw: u32| self.name(raw).unwrap_or_default();
+        // Most names are told apart by their first bytes.
+        let head = |raw: u32| {
+            let mut head = [0; 8];
+            for (to, from) in head.iter_mut().zip(name(raw)) {
+                *to = *from;
+            }
+            u64::from_be_bytes(head)
+        };
+        let mut keyed: Vec<(u64, u32)> = raws.map(|raw| (head(raw), raw)).collect();
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| name(a.1).cmp(name(b.1))));
+        keyed.into_iter().map(|(_, raw)| raw).collect()
+    }
+
+    /// Each name of a directory once that a profile has.
+    fn distinct(&self, children: &[u32], distinct: &mut Vec<Name<'a>>) {
+        distinct.clear();
+        let mut end = 0;
+        for same in children.chunk_by(|a, b| self.name(*a) == self.name(*b)) {
+            let start = end;
+            end += same.len();
+            let mut name = Name { text: b"", sides: 0, fixed: false, has_children: false, raws: start..end };
+            for raw in same.iter().filter_map(|raw| self.raws.get(*raw as usize)) {
+                name.text = raw.name;
+                name.sides |= raw.sides;
+                name.fixed |= raw.fixed;
+                name.has_children |= raw.last_child != 0;
+            }
+            if name.sides != 0 {
+                distinct.push(name);
+            }
         }
-        if groups.is_empty() {
-            return raws.into_iter().map(|raw| Component::Literal(raw.name)).collect();
-        }
-        groups.adopt(raws.iter().filter(|raw| !raw.fixed).map(|raw| (raw.name, raw.sides)));
-        raws.into_iter()
-            .map(|raw| if raw.fixed { Component::Literal(raw.name) } else { groups.component(raw.name) })
-            .collect()
+    }
+
+    fn name(&self, raw: u32) -> Option<&'a [u8]> {
+        self.raws.get(raw as usize).map(|raw| raw.name)
     }
 }
 

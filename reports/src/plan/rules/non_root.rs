@@ -171,7 +171,7 @@ fn by_processes(users: &[UserSeen]) -> Found {
             gid: seen.gid,
             process: Some(seen.executable.clone()),
             path: None,
-            phase: seen.phases.iter().min().copied(),
+            phase: seen.phases.first(),
         })
         .collect();
     evidence.sort_by(|a, b| (a.phase, &a.process).cmp(&(b.phase, &b.process)));

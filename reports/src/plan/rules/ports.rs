@@ -99,7 +99,7 @@ fn bound(profile: &Profile) -> Low<'_> {
     for port in profile.run.ports.iter().filter(|port| (1..FIRST_UNPRIVILEGED).contains(&port.port)) {
         low.ports.insert(port.port);
         low.processes.insert(&port.executable);
-        phases.extend(&port.phases);
+        phases.extend(port.phases.iter());
     }
     let entries =
         profile.capabilities.iter().filter(|entry| capability::number(&entry.cap) == capability::number(CAP));

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 
 use crate::text::printable;
 
@@ -89,9 +90,19 @@ impl Scanned {
 /// Goes over `bytes`, which are one object, and checks the bounds. `lists` are the names of members whose lists may
 /// be of another length than [`MAX_LIST`].
 pub(crate) fn scan(bytes: &[u8], lists: &[(&str, usize)]) -> Result<Scanned, JsonError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => scan_with(serde_json::Deserializer::from_str(text), lists),
+        // Which text it is, and where, is what the reader of bytes finds.
+        Err(_) => scan_with(serde_json::Deserializer::from_slice(bytes), lists),
+    }
+}
+
+fn scan_with<'de, R: Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    lists: &[(&str, usize)],
+) -> Result<Scanned, JsonError> {
     let mut state =
         State { lists, path: Vec::new(), keys: Vec::new(), distinct: Vec::new(), values: 0, schema: None };
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let result = Any(&mut state).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match result {
         Ok(()) => Ok(Scanned { schema: state.schema }),
@@ -101,7 +112,12 @@ pub(crate) fn scan(bytes: &[u8], lists: &[(&str, usize)]) -> Result<Scanned, Jso
 
 /// Reads what was scanned; where it has another shape the error names the field.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    let error = match serde_json::from_slice::<T>(bytes) {
+    // That all is text is found at once faster than text by text.
+    let read = match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str::<T>(text),
+        Err(_) => serde_json::from_slice::<T>(bytes),
+    };
+    let error = match read {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };

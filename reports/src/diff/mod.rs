@@ -118,7 +118,12 @@ impl<'a> Compared<'a> {
 }
 
 fn compare(old: &Input, new: &Input, service: Option<&str>, size_factor: f64) -> Comparison {
-    let plans = (plan_of(old), plan_of(new));
+    // Of large profiles these take a good part of the time, and nothing of one another.
+    let plans = std::thread::scope(|scope| {
+        let of_old = scope.spawn(|| plan_of(old));
+        let of_new = plan_of(new);
+        (of_old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), of_new)
+    });
     // Where one of them is a plan, what a plan does not say cannot be compared.
     let profiles = match (old, new) {
         (Input::Profile(old), Input::Profile(new)) => (Some(&**old), Some(&**new)),

@@ -42,8 +42,10 @@ fn is_kept(old: &Value, new: &Value) -> Result<(), String> {
 #[test]
 fn every_committed_profile_reads_and_is_kept() {
     let (catalog, frozen) = (files("catalog"), files("tests/profiles"));
-    assert!(catalog.len() >= 12 && frozen.len() >= 2, "{} and {} profiles", catalog.len(), frozen.len());
-    for file in catalog.iter().chain(&frozen) {
+    let releases = files("releases/trixie");
+    let counts = (catalog.len(), frozen.len(), releases.len());
+    assert!(counts.0 >= 12 && counts.1 >= 2 && counts.2 >= 12, "{counts:?} profiles");
+    for file in catalog.iter().chain(&frozen).chain(&releases) {
         let bytes = fs::read(file).unwrap();
         let profile =
             Profile::from_json(&bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

@@ -423,6 +423,37 @@ mod tests {
         assert_eq!(new, ["/tmp/upload-{rand}", "/tmp/upload-config", "/tmp/upload-{rand}/x"]);
     }
 
+    /// `many` names with random endings, none of which reads like a word.
+    fn uploads(side: &str, many: usize) -> Vec<String> {
+        (0..many).map(|n| format!("/tmp/upload-{side}{:03}Q", n * 7)).collect()
+    }
+
+    #[test]
+    fn what_chance_makes_a_word_is_no_difference() {
+        // Both have one, and as many in all.
+        for (many, old_word, new_word) in [(8, "config", "banana"), (64, "config", "banana")] {
+            let (mut old, mut new) = (uploads("Xk", many), uploads("qZ", many));
+            old.push(format!("/tmp/upload-{old_word}"));
+            new.push(format!("/tmp/upload-{new_word}"));
+            let found = shown(
+                &old.iter().map(String::as_str).collect::<Vec<_>>(),
+                &new.iter().map(String::as_str).collect::<Vec<_>>(),
+            );
+            for pattern in found.0.iter().chain(&found.1) {
+                assert_eq!(pattern, "/tmp/upload-{rand}", "{many}");
+            }
+        }
+        // One among many, although the other profile has fewer: but no directory that holds something.
+        let (old, mut new) = (uploads("Xk", 30), uploads("qZ", 64));
+        new.push("/tmp/upload-config".to_owned());
+        let old: Vec<&str> = old.iter().map(String::as_str).collect();
+        let patterns = shown(&old, &new.iter().map(String::as_str).collect::<Vec<_>>()).1;
+        assert_eq!(patterns.last().unwrap(), "/tmp/upload-{rand}");
+        new.push("/tmp/upload-config/x".to_owned());
+        let patterns = shown(&old, &new.iter().map(String::as_str).collect::<Vec<_>>()).1;
+        assert_eq!(patterns.last().unwrap(), "/tmp/upload-config/x");
+    }
+
     #[test]
     fn what_does_not_vary_stands_for_itself() {
         let constant =

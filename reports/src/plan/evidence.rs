@@ -2,6 +2,8 @@
 //!
 //! Owns the order (by time, then by name, so that it does not depend on the order in the profile) and the bound.
 
+use std::collections::BTreeSet;
+
 use super::dto::{CapEvidence, WriteEvidence};
 use crate::model::{CapabilityCheck, Phase, Phases, Run, Write};
 
@@ -15,12 +17,19 @@ pub(super) fn first_phase(phases: &Phases, first_ms: u64, run: &Run) -> Option<P
 
 /// The earliest operations, and how many more there are.
 pub(super) fn of_writes(writes: &[&Write], run: &Run) -> (Vec<WriteEvidence>, u64) {
-    let mut sorted: Vec<&Write> = writes.to_vec();
-    sorted.sort_by(|a, b| order(a).cmp(&order(b)));
-    let more = sorted.len().saturating_sub(LIMIT);
-    let evidence = sorted
+    // Few of them are kept, of perhaps a million: those are found without sorting all.
+    let mut earliest: Vec<&Write> = Vec::with_capacity(LIMIT.saturating_add(1));
+    for write in writes {
+        if earliest.get(LIMIT.saturating_sub(1)).is_some_and(|last| order(last) <= order(write)) {
+            continue;
+        }
+        let at = earliest.partition_point(|other| order(other) <= order(write));
+        earliest.insert(at, write);
+        earliest.truncate(LIMIT);
+    }
+    let more = writes.len().saturating_sub(LIMIT);
+    let evidence = earliest
         .into_iter()
-        .take(LIMIT)
         .map(|write| WriteEvidence {
             path: write.path.clone(),
             from: write.from.clone(),
@@ -63,13 +72,12 @@ pub(super) fn of_checks(checks: &[&CapabilityCheck], run: &Run) -> (Vec<CapEvide
 
 /// What was done and by whom, in a few words: `create, unlink, bind by /usr/sbin/nginx`.
 pub(super) fn summary(writes: &[&Write]) -> String {
-    let mut ops: Vec<_> = writes.iter().map(|write| write.op).collect();
-    ops.sort_unstable();
-    ops.dedup();
-    let mut processes: Vec<&str> =
-        writes.iter().flat_map(|write| write.processes.iter().map(String::as_str)).collect();
-    processes.sort_unstable();
-    processes.dedup();
+    // One by one: there may be a million operations, and there are few programs.
+    let (mut ops, mut processes) = (BTreeSet::new(), BTreeSet::new());
+    for write in writes {
+        ops.insert(write.op);
+        processes.extend(write.processes.iter().map(String::as_str));
+    }
     let ops = listed(ops.iter().map(|op| op.name()), 6);
     if processes.is_empty() { ops } else { format!("{ops} by {}", listed(processes, 3)) }
 }

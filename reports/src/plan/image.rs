@@ -53,6 +53,12 @@ impl<'a> Image<'a> {
         self.get(path).is_some_and(|entry| entry.kind == ObjectKind::Directory)
     }
 
+    /// Every directory of the image.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &'a SubjectPath> {
+        let directories = self.entries.iter().filter(|(_, entry)| entry.kind == ObjectKind::Directory);
+        directories.map(|(path, _)| *path)
+    }
+
     /// What a mount at `directory` would hide. `listed` tells whether the subject wrote in the directory, so that
     /// the profile lists its content.
     pub(super) fn content(&self, directory: &SubjectPath, listed: bool) -> Content {

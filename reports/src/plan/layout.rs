@@ -9,8 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Case;
+use super::directories::{Directories, ancestors};
 use super::image::{Content, Image};
-use super::needs::{Places, common_ancestor, directories_to_list, is_needed, pair, takes_write_access};
+use super::needs::{Places, common_ancestor, is_needed, listed, pairs, takes_write_access};
 use super::rules::tmpfs_or_volume::{self, Basis, Facts, Storage};
 use crate::model::{DirectorySize, Op, Profile, SubjectPath, Write};
 
@@ -46,58 +47,81 @@ pub(super) struct Layout<'a> {
     pub(super) apart: BTreeSet<(SubjectPath, SubjectPath)>,
 }
 
+impl<'a> Layout<'a> {
+    /// The mount point that is exactly there.
+    pub(super) fn at(&self, path: &[u8]) -> Option<&Target<'a>> {
+        let at = self.targets.binary_search_by(|target| target.directory.as_bytes().cmp(path)).ok()?;
+        self.targets.get(at)
+    }
+
+    /// The mount points that a path lies on, the innermost first.
+    pub(super) fn around<'s>(&'s self, path: &'s SubjectPath) -> impl Iterator<Item = &'s Target<'a>> {
+        ancestors(path).filter_map(|ancestor| self.at(ancestor))
+    }
+}
+
 /// What the layout is computed from.
 struct Ground<'a> {
     profile: &'a Profile,
+    directories: &'a Directories<'a>,
     image: &'a Image<'a>,
     places: &'a Places,
     /// Where the user wants what.
     told: BTreeMap<&'a SubjectPath, Told>,
     max_tmpfs_bytes: Option<u64>,
-    /// Directories that were removed or renamed away: a mount point cannot be.
+    /// Directories that were removed or renamed away: a mount point cannot be. Only those that may become one inside
+    /// another.
     removed: BTreeSet<&'a SubjectPath>,
-    /// Directories whose content the profile lists, if the image has them.
+    /// Directories whose content the profile lists, if the image has them; others only as far as it matters.
     listed: BTreeSet<SubjectPath>,
 }
 
 /// Lays out the mounts for the places of a case.
 pub(super) fn lay_out<'a>(case: &'a Case<'a>) -> Layout<'a> {
     let profile: &'a Profile = case.profile;
-    let removed = profile
-        .writes
-        .iter()
-        .filter(|write| is_needed(write) && !write.collapsed)
-        .filter_map(|write| match write.op {
-            Op::Rmdir => Some(&write.path),
-            Op::Rename => write.from.as_ref(),
+    let told = case.overrides.told();
+    // Mounts inside others go only where the image has a directory or the user wants one.
+    let above_told: Vec<SubjectPath> = told.keys().flat_map(|target| target.ancestors()).collect();
+    let of_interest = case.directories.innermost(case.image.directories().chain(&above_told));
+    let removed = case
+        .directories
+        .writes()
+        .filter_map(|(write, ends)| match write.op {
+            Op::Rmdir => Some((write, &write.path, ends.path)),
+            Op::Rename => Some((write, write.from.as_ref()?, ends.from)),
             _ => None,
         })
+        .filter(|(write, path, end)| !write.collapsed && of_interest.is_one(path, *end) && is_needed(write))
+        .map(|(_, path, _)| path)
         .collect();
+    let pairs = pairs(&case.directories);
+    let listed = listed(&case.directories, &pairs, |object, end| of_interest.is_one(object, end));
     let ground = Ground {
         profile,
+        directories: &case.directories,
         image: &case.image,
         places: &case.places,
-        told: case.overrides.told(),
+        told,
         max_tmpfs_bytes: case.overrides.max_tmpfs,
         removed,
-        listed: directories_to_list(&profile.writes),
+        listed,
     };
     // Directories that were joined to keep renames on one mount; no mount may lie inside them.
     let mut joined = BTreeSet::new();
     loop {
         let targets = ground.targets(&joined);
-        let points: BTreeSet<&SubjectPath> = targets.iter().map(|target| &target.directory).collect();
+        let points = case.directories.innermost(targets.iter().map(|target| &target.directory));
         let mut apart = BTreeSet::new();
         let mut found = None;
-        for (from, to) in profile.writes.iter().filter_map(pair) {
-            let (Some(a), Some(b)) = (innermost(&points, &from), innermost(&points, &to)) else { continue };
+        for (from, to) in &pairs {
+            let (Some(a), Some(b)) = (points.around(*from), points.around(*to)) else { continue };
             if a == b {
                 continue;
             }
-            let together = common_ancestor(&a, &b);
-            let told = ground.told.contains_key(&a) || ground.told.contains_key(&b);
+            let together = common_ancestor(a, b);
+            let told = ground.told.contains_key(a) || ground.told.contains_key(b);
             if together.is_root() || told || joined.contains(&together) {
-                apart.insert((from, to));
+                apart.extend(case.directories.path(*from).cloned().zip(case.directories.path(*to).cloned()));
             } else {
                 found = Some(together);
                 break;
@@ -113,11 +137,6 @@ pub(super) fn lay_out<'a>(case: &'a Case<'a>) -> Layout<'a> {
     }
 }
 
-/// The innermost of `points` that `path` is or lies below.
-fn innermost(points: &BTreeSet<&SubjectPath>, path: &SubjectPath) -> Option<SubjectPath> {
-    path.ancestors().find(|ancestor| points.contains(ancestor))
-}
-
 /// The directories of a set that lie below none of the others, sorted.
 fn topmost<'a>(directories: impl Iterator<Item = &'a SubjectPath>) -> Vec<&'a SubjectPath> {
     let all: BTreeSet<&SubjectPath> = directories.collect();
@@ -126,11 +145,24 @@ fn topmost<'a>(directories: impl Iterator<Item = &'a SubjectPath>) -> Vec<&'a Su
 
 /// What falls on one mount point.
 #[derive(Debug, Default)]
-struct Share {
-    /// Needed operations, as indices into the profile's writes.
-    writes: BTreeSet<usize>,
+struct Share<'a> {
+    /// Needed operations, each once, in the order of the profile.
+    writes: Vec<&'a Write>,
     /// How often data was synced.
     syncs: u64,
+}
+
+impl<'a> Target<'a> {
+    /// Takes over what falls on mount points inside it.
+    fn take(&mut self, shares: impl IntoIterator<Item = Share<'a>>) {
+        for share in shares {
+            self.writes.extend(share.writes);
+            self.syncs = self.syncs.saturating_add(share.syncs);
+        }
+        // A rename has ends on both. All lie in one list: where they lie there tells them apart.
+        self.writes.sort_unstable_by_key(|write| std::ptr::from_ref::<Write>(write));
+        self.writes.dedup_by(|a, b| std::ptr::eq::<Write>(*a, *b));
+    }
 }
 
 impl<'a> Ground<'a> {
@@ -150,9 +182,8 @@ impl<'a> Ground<'a> {
                 inner.entry(top).or_default().push(directory);
             }
         }
-        let points: BTreeSet<&SubjectPath> =
-            tops.iter().copied().chain(inner.values().flatten().copied()).collect();
-        let mut shares = self.shares(&points);
+        let points = tops.iter().copied().chain(inner.values().flatten().copied());
+        let mut shares = self.shares(points);
         let mut targets = Vec::new();
         for top in tops {
             let candidates = inner.remove(top).unwrap_or_default();
@@ -171,13 +202,13 @@ impl<'a> Ground<'a> {
     fn lay_out_top(
         &self,
         top: &SubjectPath,
-        share: Share,
-        inside: Vec<(&SubjectPath, Share)>,
+        share: Share<'a>,
+        inside: Vec<(&SubjectPath, Share<'a>)>,
         joined: bool,
         targets: &mut Vec<Target<'a>>,
     ) {
         let inside = self.lay_out_told(inside, targets);
-        let mut outer = self.target(top, &share);
+        let mut outer = self.target(top, share);
         let in_the_way = self.in_the_way(joined, &inside);
         let told = outer.storage.basis == Basis::Told;
         if let (true, false, Some(reason)) = (outer.storage.tmpfs, told, in_the_way) {
@@ -185,9 +216,7 @@ impl<'a> Ground<'a> {
         }
         if !outer.storage.tmpfs || told && in_the_way.is_some() {
             // A volume starts with the image's directories in it. The user's tmpfs hides them.
-            let all = || std::iter::once(&share).chain(inside.iter().map(|(_, share)| share));
-            outer.writes = self.writes(all());
-            outer.syncs = all().fold(0, |sum, share| sum.saturating_add(share.syncs));
+            outer.take(inside.into_iter().map(|(_, share)| share));
             targets.push(outer);
             return;
         }
@@ -196,22 +225,17 @@ impl<'a> Ground<'a> {
         inside.sort_by(|a, b| a.0.cmp(b.0));
         // Outer before inner: a volume brings the directories inside it along.
         let mut volume: Option<Target<'a>> = None;
-        let mut volume_share = Share::default();
         for (directory, share) in inside {
             if let Some(around) = volume.as_mut().filter(|around| directory.is_within(&around.directory)) {
-                volume_share.writes.extend(share.writes);
-                volume_share.syncs = volume_share.syncs.saturating_add(share.syncs);
-                around.writes = self.writes([&volume_share]);
-                around.syncs = volume_share.syncs;
+                around.take([share]);
                 continue;
             }
             targets.extend(volume.take());
-            let target = self.target(directory, &share);
+            let target = self.target(directory, share);
             if target.storage.tmpfs {
                 targets.push(target);
             } else {
                 volume = Some(target);
-                volume_share = share;
             }
         }
         targets.extend(volume);
@@ -220,9 +244,9 @@ impl<'a> Ground<'a> {
     /// The mounts that the user wants among those inside another, each with what lies inside it. Gives back the others.
     fn lay_out_told<'p>(
         &self,
-        inside: Vec<(&'p SubjectPath, Share)>,
+        inside: Vec<(&'p SubjectPath, Share<'a>)>,
         targets: &mut Vec<Target<'a>>,
-    ) -> Vec<(&'p SubjectPath, Share)> {
+    ) -> Vec<(&'p SubjectPath, Share<'a>)> {
         let told =
             topmost(inside.iter().map(|(directory, _)| *directory).filter(|d| self.told.contains_key(d)));
         let mut rest = inside;
@@ -238,7 +262,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Why mounts at directories inside a tmpfs would not do, if so.
-    fn in_the_way(&self, joined: bool, inside: &[(&SubjectPath, Share)]) -> Option<&'static str> {
+    fn in_the_way(&self, joined: bool, inside: &[(&SubjectPath, Share<'_>)]) -> Option<&'static str> {
         let any = |test: &dyn Fn(&SubjectPath) -> bool| inside.iter().any(|(directory, _)| test(directory));
         if inside.is_empty() {
             None
@@ -258,34 +282,37 @@ impl<'a> Ground<'a> {
     }
 
     /// What falls on each of `points`, and on none inside it.
-    fn shares<'p>(&self, points: &BTreeSet<&'p SubjectPath>) -> BTreeMap<&'p SubjectPath, Share> {
-        let mut shares: BTreeMap<&SubjectPath, Share> = BTreeMap::new();
-        let point = |path: &SubjectPath| path.ancestors().find_map(|a| points.get(&a).copied());
-        for (index, write) in self.profile.writes.iter().enumerate() {
+    fn shares<'p>(
+        &self,
+        points: impl IntoIterator<Item = &'p SubjectPath>,
+    ) -> BTreeMap<&'p SubjectPath, Share<'a>> {
+        let points = self.directories.innermost(points);
+        let mut shares: Vec<Share<'a>> = Vec::new();
+        shares.resize_with(points.places().len(), Share::default);
+        for (write, ends) in self.directories.writes() {
             // A VOLUME of the image that the user wants something else for.
             let replaced = self.told.contains_key(&write.mount);
             if write.op == Op::Sync && write.succeeded() && (write.mount.is_root() || replaced) {
-                if let Some(point) = point(&write.path) {
-                    let share = shares.entry(point).or_default();
+                let point = points.index(&write.path, ends.path);
+                if let Some(share) = point.and_then(|point| shares.get_mut(point)) {
                     share.syncs = share.syncs.saturating_add(write.count);
                 }
             } else if is_needed(write) || replaced && takes_write_access(write) {
-                let from = write.from.iter().filter(|_| write.op.changes_directory());
-                for point in std::iter::once(&write.path).chain(from).filter_map(point) {
-                    shares.entry(point).or_default().writes.insert(index);
+                let from = write.from.as_ref().filter(|_| write.op.changes_directory());
+                let from = from.and_then(|from| points.index(from, ends.from));
+                let point = points.index(&write.path, ends.path);
+                for point in point.into_iter().chain(from.filter(|from| point != Some(*from))) {
+                    if let Some(share) = shares.get_mut(point) {
+                        share.writes.push(write);
+                    }
                 }
             }
         }
-        shares
-    }
-
-    fn writes<'s>(&self, shares: impl IntoIterator<Item = &'s Share>) -> Vec<&'a Write> {
-        let indices: BTreeSet<usize> = shares.into_iter().flat_map(|share| &share.writes).copied().collect();
-        indices.into_iter().filter_map(|index| self.profile.writes.get(index)).collect()
+        points.places().iter().copied().zip(shares).collect()
     }
 
     /// The mount at `directory`, of the kind that suits it.
-    fn target(&self, directory: &SubjectPath, share: &Share) -> Target<'a> {
+    fn target(&self, directory: &SubjectPath, share: Share<'a>) -> Target<'a> {
         // The directory itself is in the list where it was listed.
         let listed = self.places.directories.contains(directory)
             || self.listed.contains(directory) && self.image.has_directory(directory);
@@ -295,7 +322,7 @@ impl<'a> Ground<'a> {
         } else {
             self.image.content(directory, listed)
         };
-        let writes = self.writes([share]);
+        let Share { writes, syncs } = share;
         let peak_bytes = self.peak_bytes(directory);
         let storage = match told {
             Some(Told::Tmpfs) => Storage::tmpfs("asked for with --tmpfs", Basis::Told),
@@ -303,13 +330,13 @@ impl<'a> Ground<'a> {
             None => tmpfs_or_volume::choose(&Facts {
                 directory,
                 writes: &writes,
-                syncs: share.syncs,
+                syncs,
                 peak_bytes,
                 content,
                 max_tmpfs_bytes: self.max_tmpfs_bytes,
             }),
         };
-        Target { directory: directory.clone(), storage, content, writes, peak_bytes, syncs: share.syncs }
+        Target { directory: directory.clone(), storage, content, writes, peak_bytes, syncs }
     }
 
     /// The largest size seen of what was written below a directory, in bytes: what was recorded for it, or else

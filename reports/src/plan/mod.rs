@@ -1,6 +1,7 @@
 //! The recommender: from a profile to the least that the subject was seen to need.
 //!
-//! Owns the way from observations to a [`Plan`]. Facts come first: which operations need a place (`needs`), what the
+//! Owns the way from observations to a [`Plan`]. Facts come first: where operations lie (`directories`),
+//! which of them need a place (`needs`), what the
 //! image holds (`image`), which mounts there were (`existing`), where mounts go (`layout`). Then the rules of
 //! [`RULES`], one per file, are applied in their order; each element of the plan names those that made it and how
 //! sure it is (`doubt`). Never invents a need that no observation supports, never hides image content behind a tmpfs
@@ -9,6 +10,7 @@
 
 mod alternative;
 mod config;
+mod directories;
 mod doubt;
 mod dto;
 mod evidence;
@@ -46,6 +48,7 @@ pub(crate) use rules::{
 
 use std::borrow::Cow;
 
+use self::directories::Directories;
 use self::image::Image;
 use self::layout::{Layout, Told};
 use self::names::Names;
@@ -56,6 +59,7 @@ use crate::model::{Profile, SubjectPath};
 /// What the rules go by.
 struct Case<'a> {
     profile: &'a Profile,
+    directories: Directories<'a>,
     image: Image<'a>,
     places: Places,
     overrides: &'a Overrides,
@@ -113,8 +117,9 @@ fn without_ignored<'p>(profile: &'p Profile, overrides: &Overrides) -> (Cow<'p, 
 
 fn planned(profile: &Profile, overrides: &Overrides, ignored: Option<Ignored>) -> Plan {
     let image = Image::new(&profile.subject);
-    let places = Places::of(profile, &image, &existing::taken(profile));
-    let case = Case { profile, image, places, overrides, ignored };
+    let directories = Directories::of(&profile.writes);
+    let places = Places::of(&directories, &image, &existing::taken(profile));
+    let case = Case { profile, directories, image, places, overrides, ignored };
     let plan = Plan {
         schema: PLAN_SCHEMA.to_owned(),
         subject: profile.subject.name.clone(),

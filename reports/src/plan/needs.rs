@@ -4,11 +4,13 @@
 //! the object itself for the others. Never decides where a mount goes (see `layout`). An operation that failed in
 //! training is attempted, never needed. What lies in `/` itself cannot be mounted over and is kept apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::directories::{Directories, Directory, Ends, ancestors, is_in_itself};
 use super::image::Image;
 use super::rules::tmpfs_or_volume;
-use crate::model::{ObjectKind, Op, Profile, SubjectPath, Write};
+use crate::model::{ObjectKind, Op, SubjectPath, Write};
 use crate::text::printable;
 
 /// Whether an operation needs the container's root file system to be writable at its place: it succeeded, it fell
@@ -49,37 +51,45 @@ pub(super) struct Places {
 }
 
 /// The directories that an operation changes, and the object if it changes that.
-fn place(write: &Write) -> (Vec<SubjectPath>, Option<SubjectPath>) {
-    if write.collapsed {
-        // Names were not kept: `path` and `from` are directories.
-        let from = write.from.iter().filter(|_| write.op.changes_directory()).cloned();
-        return (std::iter::once(write.path.clone()).chain(from).collect(), None);
-    }
-    if write.op == Op::Tmpfile {
-        return (vec![write.path.clone()], None);
-    }
-    if write.op.changes_directory() {
-        let parents =
-            std::iter::once(&write.path).chain(&write.from).filter_map(SubjectPath::parent).collect();
-        return (parents, None);
-    }
-    (Vec::new(), Some(write.path.clone()))
+fn place(write: &Write, ends: Ends) -> (impl Iterator<Item = Directory> + use<>, Option<&SubjectPath>) {
+    let changes_directory = write.op.changes_directory();
+    let is_object = !changes_directory && !is_in_itself(write);
+    let path = ends.path.filter(|_| !is_object);
+    let from = ends.from.filter(|_| changes_directory);
+    (path.into_iter().chain(from), is_object.then_some(&write.path))
 }
 
 /// The directories whose image content a profile of these writes must list ([`crate::model::Subject::image_entries`])
 /// for [`super::recommend`] to tell what a mount would hide: every directory that a mount may be put on, `/` excepted.
 #[must_use]
 pub fn directories_to_list(writes: &[Write]) -> BTreeSet<SubjectPath> {
-    let mut directories = BTreeSet::new();
-    for write in writes.iter().filter(|write| is_needed(write)) {
-        let (places, object) = place(write);
-        directories.extend(places);
-        directories.extend(object.as_ref().and_then(SubjectPath::parent));
-        directories.extend(object);
-        directories.extend(pair(write).map(|(from, to)| common_ancestor(&from, &to)));
+    let directories = Directories::of(writes);
+    listed(&directories, &pairs(&directories), |_, _| true)
+}
+
+/// The same. Of objects that are changed themselves only those that are of interest: there may be many.
+pub(super) fn listed(
+    directories: &Directories<'_>,
+    pairs: &[(Directory, Directory)],
+    is_of_interest: impl Fn(&SubjectPath, Option<Directory>) -> bool,
+) -> BTreeSet<SubjectPath> {
+    let mut marks = directories.marks();
+    let mut listed = BTreeSet::new();
+    for (write, ends) in directories.writes().filter(|(write, _)| is_needed(write)) {
+        let (changed, object) = place(write, ends);
+        // What holds an object, too.
+        ends.path.into_iter().chain(changed).for_each(|directory| marks.mark(directory));
+        if let Some(object) = object.filter(|object| is_of_interest(object, ends.path))
+            && !listed.contains(object)
+        {
+            listed.insert(object.clone());
+        }
     }
-    directories.remove(&SubjectPath::root());
-    directories
+    listed.extend(directories.marked(&marks).cloned());
+    let both = pairs.iter().filter_map(|(from, to)| directories.path(*from).zip(directories.path(*to)));
+    listed.extend(both.map(|(from, to)| common_ancestor(from, to)));
+    listed.remove(&SubjectPath::root());
+    listed
 }
 
 /// The innermost directory that both paths are or lie below.
@@ -87,18 +97,17 @@ pub(super) fn common_ancestor(a: &SubjectPath, b: &SubjectPath) -> SubjectPath {
     a.ancestors().find(|ancestor| b.is_within(ancestor)).unwrap_or_else(SubjectPath::root)
 }
 
-/// The two directories of a needed rename or link, if they differ.
-pub(super) fn pair(write: &Write) -> Option<(SubjectPath, SubjectPath)> {
-    if !matches!(write.op, Op::Rename | Op::Link) || !is_needed(write) {
-        return None;
-    }
-    let from = write.from.as_ref()?;
-    let (to, from) = if write.collapsed {
-        (write.path.clone(), from.clone())
-    } else {
-        (write.path.parent()?, from.parent()?)
-    };
-    (to != from).then_some((from, to))
+/// The two directories (from, to) of every needed rename or link, where they differ, each pair once, the first seen
+/// first.
+pub(super) fn pairs(directories: &Directories<'_>) -> Vec<(Directory, Directory)> {
+    let mut seen = HashSet::new();
+    directories
+        .writes()
+        .filter(|(write, _)| matches!(write.op, Op::Rename | Op::Link))
+        .filter_map(|(write, ends)| Some((write, (ends.from?, ends.path?))))
+        .filter(|(write, (from, to))| from != to && is_needed(write))
+        .filter_map(|(_, pair)| seen.insert(pair).then_some(pair))
+        .collect()
 }
 
 /// Whether a mount target can be written down in every format: Unicode, and without characters that would have to
@@ -108,21 +117,29 @@ pub(super) fn is_representable(path: &SubjectPath) -> bool {
 }
 
 impl Places {
-    pub(super) fn of(profile: &Profile, image: &Image<'_>, mounted: &BTreeSet<&SubjectPath>) -> Self {
-        let needed: Vec<&Write> = profile
-            .writes
-            .iter()
-            .filter(|write| is_needed(write) && !write.path.ancestors().any(|a| mounted.contains(&a)))
-            .collect();
-        let made: BTreeSet<&SubjectPath> =
-            needed.iter().filter(|write| write.op == Op::Mkdir).map(|write| &write.path).collect();
+    pub(super) fn of(
+        directories: &Directories<'_>,
+        image: &Image<'_>,
+        mounted: &BTreeSet<&SubjectPath>,
+    ) -> Self {
+        let mounts = directories.innermost(mounted.iter().copied());
+        let is_ours = |(write, ends): &(&Write, Ends)| {
+            is_needed(write) && mounts.index(&write.path, ends.path).is_none()
+        };
+        let made = LazyCell::new(|| -> HashSet<&SubjectPath> {
+            let made = directories.writes().filter(|(write, _)| write.op == Op::Mkdir).filter(is_ours);
+            made.map(|(write, _)| &write.path).collect()
+        });
         let mut places = Self::default();
-        let mut objects = BTreeSet::new();
-        for write in &needed {
-            let (directories, object) = place(write);
-            for directory in directories {
-                if !directory.is_root() {
-                    places.directories.insert(directory);
+        // Directories that are changed, and those that hold files that are.
+        let (mut changed, mut holding) = (directories.marks(), directories.marks());
+        // Changes of what lies in `/` and is no directory.
+        let mut in_root = BTreeSet::new();
+        for (write, ends) in directories.writes().filter(is_ours) {
+            let (changes, object) = place(write, ends);
+            for directory in changes {
+                if !directories.is_root(directory) {
+                    changed.mark(directory);
                 } else if write.op == Op::Mkdir && !write.collapsed && image.get(&write.path).is_none() {
                     // A new directory in the root: mounting on it makes it exist.
                     places.directories.insert(write.path.clone());
@@ -130,40 +147,34 @@ impl Places {
                     places.in_root.insert((write.path.clone(), write.op));
                 }
             }
-            if let Some(object) = object {
-                objects.insert((object, write.object, write.op));
-            }
-        }
-        // Directories first: files may lie below them.
-        let mut files = Vec::new();
-        for (object, kind, op) in objects {
-            let is_directory = match kind {
+            let Some(object) = object else { continue };
+            let is_directory = match write.object {
                 ObjectKind::Directory => true,
-                ObjectKind::Unknown => image.has_directory(&object) || made.contains(&object),
+                ObjectKind::Unknown => image.has_directory(object) || made.contains(object),
                 _ => false,
             };
-            if object.is_root() {
-                places.in_root.insert((object, op));
-            } else if is_directory {
-                places.directories.insert(object);
+            if is_directory && !object.is_root() {
+                if !places.directories.contains(object) {
+                    places.directories.insert(object.clone());
+                }
+            } else if let Some(holder) = ends.path.filter(|holder| !directories.is_root(*holder)) {
+                holding.mark(holder);
+            } else if object.is_root() {
+                places.in_root.insert((object.clone(), write.op));
             } else {
-                files.push((object, op));
+                in_root.insert((object, write.op));
             }
         }
-        let directories = places.directories.clone();
-        for (file, op) in files {
-            if file.ancestors().skip(1).any(|ancestor| directories.contains(&ancestor)) {
-                continue;
-            }
-            match file.parent() {
-                Some(parent) if !parent.is_root() => {
-                    places.directories.insert(parent);
-                }
-                _ => {
-                    places.in_root.insert((file, op));
-                }
-            }
+        places.directories.extend(directories.marked(&changed).cloned());
+        // Directories first: files may lie below them.
+        let known: HashSet<&[u8]> = places.directories.iter().map(SubjectPath::as_bytes).collect();
+        let lies_in_one = |holder: &SubjectPath| ancestors(holder).any(|above| known.contains(above));
+        if !lies_in_one(&SubjectPath::root()) {
+            places.in_root.extend(in_root.into_iter().map(|(file, op)| (file.clone(), op)));
         }
+        let holders: Vec<SubjectPath> =
+            directories.marked(&holding).filter(|holder| !lies_in_one(holder)).cloned().collect();
+        places.directories.extend(holders);
         places.stand_on_directories(image);
         places.make_representable(image);
         places

@@ -24,15 +24,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
-    let refusal = |write: &Write| {
+    let refusal = |write: &'a Write| {
         let name = errno::name(write.errno).filter(|name| REFUSALS.contains(name))?;
-        (write.op != Op::Sync && !is_kernel_file_system(&write.path))
-            .then(|| (write.path.clone(), write.op, name))
+        (write.op != Op::Sync && !is_kernel_file_system(&write.path)).then_some((&write.path, write.op, name))
     };
     let mut refused: Vec<_> = case.profile.writes.iter().filter_map(refusal).collect();
     refused.sort();
     refused.dedup();
-    let Some((first, ..)) = refused.first().cloned() else { return };
+    let Some(&(first, ..)) = refused.first() else { return };
     let texts: Vec<String> =
         refused.iter().map(|(path, op, errno)| format!("{} {path}: {errno}", op.name())).collect();
     draft.warn(
@@ -42,6 +41,6 @@ fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
              mend the refusal and profile again",
             listed(texts.iter().map(String::as_str), NAMED)
         ),
-        Some(first),
+        Some(first.clone()),
     );
 }

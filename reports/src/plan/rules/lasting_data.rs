@@ -43,24 +43,24 @@ fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
             Op::Rename => write.from.as_ref(),
             _ => None,
         })
+        .filter(|path| is_named_like_data(path))
         .collect();
     let mut warnings = Vec::new();
     for target in draft.layout.targets.iter().filter(|target| target.storage.tmpfs) {
         if case.told(&target.directory).is_some() {
             continue;
         }
-        let mut data: Vec<&SubjectPath> = target
+        let data = target
             .writes
             .iter()
             .filter(|write| {
                 !write.collapsed && matches!(write.object, ObjectKind::File | ObjectKind::Unknown)
             })
             .map(|write| &write.path)
-            .filter(|path| !gone.contains(path) && DATA.iter().any(|end| path.file_name().ends_with(end)))
-            .collect();
-        data.sort();
+            .filter(|path| is_named_like_data(path) && !gone.contains(path))
+            .min();
         let syncs = if is_volatile(&target.directory) { 0 } else { target.syncs };
-        let sign = match (data.first(), syncs) {
+        let sign = match (data, syncs) {
             (None, 0) => continue,
             (Some(first), _) => format!("{first} is named like a database's file"),
             (None, 1) => "data there was synced once".to_owned(),
@@ -76,4 +76,9 @@ fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
     for (message, directory) in warnings {
         draft.warn("tmpfs-may-lose-data", message, Some(directory));
     }
+}
+
+/// Whether a name ends like that of a database's file. No end holds a slash, so that the path ends like its last name.
+fn is_named_like_data(path: &SubjectPath) -> bool {
+    DATA.iter().any(|end| path.as_bytes().ends_with(end))
 }

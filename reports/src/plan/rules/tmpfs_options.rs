@@ -1,5 +1,7 @@
 //! The options of a tmpfs.
 
+use std::collections::BTreeMap;
+
 use super::super::dto::TmpfsMount;
 use super::super::layout::Target;
 use super::super::overrides::TmpfsOverride;
@@ -38,16 +40,19 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
-    let points: std::collections::BTreeSet<&SubjectPath> =
-        draft.layout.targets.iter().map(|target| &target.directory).collect();
+    // By mount point, what was executed there that is not in the image.
+    let mut new: BTreeMap<&SubjectPath, Vec<&Execution>> = BTreeMap::new();
+    for execution in &case.profile.run.executions {
+        if let Some(target) = draft.layout.around(&execution.path).next()
+            && !is_in_image(&case.image, execution)
+        {
+            new.entry(&target.directory).or_default().push(execution);
+        }
+    }
     for mount in &mut draft.plan.tmpfs {
-        let Some(target) = draft.layout.targets.iter().find(|target| target.directory == mount.target) else {
-            continue;
-        };
-        let on_it = |path: &SubjectPath| {
-            path.ancestors().find(|ancestor| points.contains(ancestor)).as_ref() == Some(&target.directory)
-        };
-        observed(case, target, on_it, mount);
+        let Some(target) = draft.layout.at(mount.target.as_bytes()) else { continue };
+        let new = new.get(&target.directory).map(Vec::as_slice).unwrap_or_default();
+        observed(case, target, new, mount);
         mount.grounds.rule.push(RULE.id.to_owned());
         let told = case.overrides.tmpfs_on(&target.directory);
         let holds_data = target
@@ -65,26 +70,14 @@ fn apply<'a>(case: &'a Case<'a>, draft: &mut Draft<'a>) {
 }
 
 /// The options that the run and the image speak for.
-fn observed(
-    case: &Case<'_>,
-    target: &Target<'_>,
-    on_it: impl Fn(&SubjectPath) -> bool,
-    mount: &mut TmpfsMount,
-) {
+fn observed(case: &Case<'_>, target: &Target<'_>, new: &[&Execution], mount: &mut TmpfsMount) {
     let ownership = case.image.ownership(&target.directory);
-    let mut new = case
-        .profile
-        .run
-        .executions
-        .iter()
-        .filter(|execution| !is_in_image(&case.image, execution) && on_it(&execution.path))
-        .peekable();
     mount.size = size_bytes(&target.directory, target.peak_bytes, case.overrides.max_tmpfs);
     mount.mode = format!("{:04o}", ownership.mode);
     mount.uid = ownership.uid;
     mount.gid = ownership.gid;
-    mount.exec = new.peek().is_some();
-    mount.suid = new.any(|execution| execution.gains_privileges);
+    mount.exec = !new.is_empty();
+    mount.suid = new.iter().any(|execution| execution.gains_privileges);
     mount.dev = target.writes.iter().any(|write| write.op == Op::Mknod && write.object == ObjectKind::Device);
 }
 

@@ -215,12 +215,8 @@ fn doubts(case: &Case<'_>, target: &Target<'_>) -> Vec<Doubt> {
 
 /// Why a mount is there and is what it is.
 fn why(layout: &Layout<'_>, target: &Target<'_>) -> String {
-    let inside = |other: &&Target<'_>| {
-        target.directory != other.directory
-            && target.directory.is_within(&other.directory)
-            && other.storage.tmpfs
-    };
-    let around = layout.targets.iter().find(inside).filter(|_| target.storage.basis != Basis::Told);
+    let outer = layout.around(&target.directory).skip(1).filter(|other| other.storage.tmpfs).last();
+    let around = outer.filter(|_| target.storage.basis != Basis::Told);
     let mut parts = vec![target.storage.reason.clone()];
     parts.extend(
         around.map(|other| {

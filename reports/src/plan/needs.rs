@@ -140,7 +140,11 @@ impl Places {
             for directory in changes {
                 if !directories.is_root(directory) {
                     changed.mark(directory);
-                } else if write.op == Op::Mkdir && !write.collapsed && image.get(&write.path).is_none() {
+                } else if write.op == Op::Mkdir
+                    && !write.collapsed
+                    && !write.path.is_root()
+                    && image.get(&write.path).is_none()
+                {
                     // A new directory in the root: mounting on it makes it exist.
                     places.directories.insert(write.path.clone());
                 } else {

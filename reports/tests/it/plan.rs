@@ -1,7 +1,7 @@
 //! What the recommender makes of single situations.
 
 use reports::model::{Gap, MountKind, ObjectKind, Op, Phase, Verdict};
-use reports::plan::Plan;
+use reports::plan::{Plan, recommend};
 
 use crate::build::{Build, path};
 use crate::subjects;
@@ -444,4 +444,13 @@ fn well_known_images_get_their_known_plans() {
         ["tmpfs /run", "tmpfs /run/postgresql", "tmpfs /tmp", "volume /var/lib/postgresql/data"]
     );
     assert_eq!(mounts(&subjects::redis().plan()), ["volume /data"]);
+}
+
+#[test]
+fn nothing_is_mounted_on_the_root_whatever_a_profile_says() {
+    let mut profile = Build::new("x").write(Op::Mkdir, "/").profile;
+    profile.writes[0].from = Some(path("/tmp"));
+    let plan = recommend(&profile);
+    assert!(plan.writable_targets().iter().all(|target| !target.is_root()), "{:?}", plan.writable_targets());
+    assert_eq!(plan.validate(), Ok(()));
 }

@@ -280,7 +280,9 @@ proptest! {
         prop_assert_eq!(&forth, &join(vec![two, one.clone()]));
         prop_assert_eq!(&forth, &join(vec![forth.clone(), one.clone()]));
         let twice = join(vec![one.clone(), one.clone()]);
-        prop_assert!(one.writes.iter().all(|write| twice.writes.iter().any(|other| other.path == write.path && other.op == write.op)));
+        // A pair of directories whose names were not all kept stands for renames of single names, too.
+        prop_assert!(one.writes.iter().all(|write| twice.writes.iter().any(|other| other.op == write.op
+            && (other.path == write.path || other.collapsed && write.path.is_within(&other.path)))));
         prop_assert_eq!(&recommend(&twice).tmpfs.iter().map(|mount| mount.target.clone()).collect::<Vec<_>>(), &recommend(&one).tmpfs.iter().map(|mount| mount.target.clone()).collect::<Vec<_>>());
     }
 }

@@ -1,6 +1,6 @@
 //! Joins first sights with the kernel's counters into the observations of a profile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use profiler_ebpf::{
     call::op,

@@ -5,12 +5,15 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 use reports::{
-    diff::{Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, diff, diff_projects, render},
+    diff::{
+        Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, Unread, diff, diff_projects, render,
+    },
     text::printable,
 };
 
@@ -72,7 +75,8 @@ fn compare(args: &DiffArgs) -> Result<Diff, Failure> {
             if args.old == Path::new("-") && args.new == Path::new("-") {
                 return Err(Failure::new(Kind::Usage, "OLD and NEW cannot both be read from standard input"));
             }
-            Ok(diff(&read_input(&args.old)?, &read_input(&args.new)?, args.size_factor))
+            let (old, new) = read_both(&args.old, &args.new)?;
+            Ok(diff(&old, &new, args.size_factor))
         }
         (true, true) => {
             let (old, new) = (read_directory(&args.old)?, read_directory(&args.new)?);
@@ -90,12 +94,34 @@ fn compare(args: &DiffArgs) -> Result<Diff, Failure> {
     }
 }
 
+/// Looks both over at once, which bounds them, and reads one after the other, which takes the memory.
+fn read_both(old: &Path, new: &Path) -> Result<(Input, Input), Failure> {
+    if [old, new].contains(&Path::new("-")) {
+        // What is wrong with the file is told without waiting for the other.
+        return Ok((read_input(old)?, read_input(new)?));
+    }
+    let old_bytes = read_bytes(old).map_err(|error| unreadable(old, &error))?;
+    let new_bytes = read_bytes(new).map_err(|error| unreadable(new, &error))?;
+    let (of_old, of_new) = std::thread::scope(|scope| {
+        let of_old = scope.spawn(|| Unread::look_over(&old_bytes));
+        let of_new = Unread::look_over(&new_bytes);
+        (of_old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), of_new)
+    });
+    let old_input = of_old.and_then(Unread::read).map_err(|error| unreadable(old, &error))?;
+    drop(old_bytes);
+    let new_input = of_new.and_then(Unread::read).map_err(|error| unreadable(new, &error))?;
+    Ok((old_input, new_input))
+}
+
 fn read_input(path: &Path) -> Result<Input, Failure> {
-    let hint = "it takes a profile, as `writepath run -o FILE` writes it, or a plan, as `writepath recommend --format json` \
-                prints it";
-    let unreadable = |why: String| Failure::new(Kind::Usage, format!("{}: {why}", path.display())).hint(hint);
-    let bytes = read_bytes(path).map_err(|error| unreadable(error.to_string()))?;
-    Input::from_json(&bytes).map_err(|error| unreadable(error.to_string()))
+    let bytes = read_bytes(path).map_err(|error| unreadable(path, &error))?;
+    Input::from_json(&bytes).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, why: &dyn Display) -> Failure {
+    Failure::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
+        "it takes a profile, as `writepath run -o FILE` writes it, or a plan, as `writepath recommend --format json` prints it",
+    )
 }
 
 /// The profiles or plans of a directory, by the names of their files, as `compose` writes them.

@@ -25,7 +25,7 @@ pub use dto::*;
 pub use fail_on::{FailOn, UnknownFailOn};
 pub use format::{DIFF_FORMATS, DiffFormat, DiffFormatInfo, DiffOptions, UnknownDiffFormat, render};
 pub use generalise::{Generalised, generalise};
-pub use input::{Input, InputError};
+pub use input::{Input, InputError, Unread};
 pub use project::diff_projects;
 pub(crate) use words::described;
 

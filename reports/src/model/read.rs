@@ -45,11 +45,21 @@ impl Profile {
     /// # Errors
     /// [`ReadError`] where `bytes` is not a whole profile of schema v1, or one beyond the bounds.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadError> {
+        Self::look_over(bytes)?;
+        Self::read_looked_over(bytes)
+    }
+
+    /// Whether `bytes` are JSON within the bounds that says to be a profile. Keeps nothing.
+    pub(crate) fn look_over(bytes: &[u8]) -> Result<(), ReadError> {
         if bytes.len() > MAX_PROFILE_BYTES {
             return Err(ReadError::TooLarge);
         }
         let scanned = json::scan(bytes, LISTS)?;
-        scanned.is_of(PROFILE_SCHEMA).map_err(|found| ReadError::Schema { found })?;
+        scanned.is_of(PROFILE_SCHEMA).map_err(|found| ReadError::Schema { found })
+    }
+
+    /// Reads what was looked over.
+    pub(crate) fn read_looked_over(bytes: &[u8]) -> Result<Self, ReadError> {
         Ok(json::read(bytes)?)
     }
 

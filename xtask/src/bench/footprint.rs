@@ -50,6 +50,11 @@ impl Watched {
         Ok(Self { pid, since: Instant::now(), processor_ns: processor_ns(pid)? })
     }
 
+    /// The greatest memory so far.
+    pub(super) fn peak_bytes(&self) -> Result<u64> {
+        Ok(memory(self.pid)?.1)
+    }
+
     /// Until now.
     pub(super) fn footprint(&self) -> Result<Footprint> {
         let used = processor_ns(self.pid)?.saturating_sub(self.processor_ns);

@@ -11,6 +11,7 @@ mod container;
 mod directory;
 mod footprint;
 mod helper;
+mod large;
 mod loads;
 mod micro;
 mod observers;
@@ -66,6 +67,7 @@ fn workloads() -> Vec<&'static str> {
         .chain(applications::names())
         .chain([compile::NAME, start::DESCRIPTION.name])
         .chain(scale::names())
+        .chain(large::names())
         .collect()
 }
 
@@ -126,6 +128,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             is_quick: options.quick,
             series: Vec::new(),
             scale: Vec::new(),
+            large: Vec::new(),
             refused: Vec::new(),
             verdicts: Vec::new(),
         },
@@ -212,6 +215,10 @@ impl Bench {
         }
         if scale::names().any(|known| known == name) {
             return self.scale(name);
+        }
+        if large::names().any(|known| known == name) {
+            self.report.large.push(large::measure(name, &self.tools, extent.scale_divisor)?);
+            return Ok(());
         }
         let Some(daemon) = &self.daemon else { bail!("it takes a container runtime") };
         images::build_applications(daemon, &images::Release::of_host())?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::footprint::Footprint;
+use super::large;
 use super::observers::Observer;
 use super::scale::Outcome;
 use super::statistics::Spread;
@@ -85,6 +86,7 @@ pub(super) struct Report {
     pub(super) is_quick: bool,
     pub(super) series: Vec<Series>,
     pub(super) scale: Vec<Outcome>,
+    pub(super) large: Vec<large::Outcome>,
     /// What could not be measured here, and why.
     pub(super) refused: Vec<(String, String)>,
     pub(super) verdicts: Vec<Verdict>,
@@ -97,7 +99,7 @@ impl Report {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Self { host, rounds, is_quick, series, scale, refused, verdicts } = self;
+        let Self { host, rounds, is_quick, series, scale, large, refused, verdicts } = self;
         let host: serde_json::Map<_, _> =
             host.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let refused: Vec<_> =
@@ -105,6 +107,7 @@ impl Report {
         json!({ "schema": "writepath.bench/v1", "host": host, "rounds": rounds, "quick": is_quick,
                 "series": series.iter().map(Series::to_json).collect::<Vec<_>>(),
                 "scale": scale.iter().map(Outcome::to_json).collect::<Vec<_>>(),
+                "large": large.iter().map(large::Outcome::to_json).collect::<Vec<_>>(),
                 "refused": refused, "targets": verdicts.iter().map(Verdict::to_json).collect::<Vec<_>>() })
     }
 
@@ -122,6 +125,11 @@ impl Report {
         text.push_str(&self.series_text());
         text.push_str(&self.scale_text());
         text.push_str(&self.footprint_text());
+        if !self.large.is_empty() {
+            let rows = self.large.iter().map(large::Outcome::row).collect();
+            text.push_str("\nLarge profiles, once each\n");
+            text.push_str(&table(&["workload", "profiles", "MiB in all", "s", "peak MiB"], rows));
+        }
         if !self.refused.is_empty() {
             text.push_str("\nNot measured here\n");
             for (what, reason) in &self.refused {

@@ -73,7 +73,7 @@ impl Verdict {
         self
     }
 
-    fn at_most(what: String, limit: f64, value: f64, unit: &str) -> Self {
+    pub(super) fn at_most(what: String, limit: f64, value: f64, unit: &str) -> Self {
         let missed_by = (value > limit).then(|| format!("over by {:.3}{unit}", value - limit));
         Self { what, target: format!("≤ {limit}{unit}"), measured: format!("{value:.3}{unit}"), missed_by }
     }
@@ -132,6 +132,7 @@ pub(super) fn judge(report: &Report) -> Vec<Verdict> {
         footprints(report, observer, &mut verdicts);
     }
     report.scale.iter().for_each(|outcome| scale(outcome, &mut verdicts));
+    verdicts.extend(report.large.iter().flat_map(super::large::Outcome::verdicts));
     verdicts
 }
 
@@ -197,6 +198,7 @@ mod tests {
             is_quick: true,
             series,
             scale: Vec::new(),
+            large: Vec::new(),
             refused: Vec::new(),
             verdicts: Vec::new(),
         }

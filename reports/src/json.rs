@@ -69,12 +69,14 @@ impl JsonError {
 
 /// What a pass over an object told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scanned {
+pub(crate) struct Scanned<'a> {
+    /// What was gone over.
+    text: &'a str,
     /// The member `schema`: a text as it is, anything else as JSON or by its kind; `None` where it is missing.
-    pub(crate) schema: Option<String>,
+    schema: Option<String>,
 }
 
-impl Scanned {
+impl<'a> Scanned<'a> {
     /// Nothing, where the schema is the one that is read; else what stands there, for a message.
     pub(crate) fn is_of(&self, schema: &str) -> Result<(), String> {
         match &self.schema {
@@ -85,49 +87,51 @@ impl Scanned {
             None => Err("missing".to_owned()),
         }
     }
+
+    /// Reads it; where it has another shape the error names the field.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        let error = match serde_json::from_str::<T>(self.text) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        // Following the path costs time, so that only what cannot be read is read that way.
+        let mut deserializer = serde_json::Deserializer::from_str(self.text);
+        let field = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Err(error) => error.path().to_string(),
+            Ok(_) => String::new(),
+        };
+        Err(JsonError::new(&error, if field == "." { "" } else { &field }))
+    }
 }
 
 /// Goes over `bytes`, which are one object, and checks the bounds. `lists` are the names of members whose lists may
 /// be of another length than [`MAX_LIST`].
-pub(crate) fn scan(bytes: &[u8], lists: &[(&str, usize)]) -> Result<Scanned, JsonError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => scan_with(serde_json::Deserializer::from_str(text), lists),
-        // Which text it is, and where, is what the reader of bytes finds.
-        Err(_) => scan_with(serde_json::Deserializer::from_slice(bytes), lists),
-    }
+pub(crate) fn scan<'a>(bytes: &'a [u8], lists: &[(&str, usize)]) -> Result<Scanned<'a>, JsonError> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        // Which text it is that is none, and where, the reader of bytes finds.
+        let found = scan_with(serde_json::Deserializer::from_slice(bytes), lists);
+        return Err(found.err().unwrap_or_else(|| JsonError {
+            line: 0,
+            column: 0,
+            field: String::new(),
+            message: "it is no UTF-8".to_owned(),
+        }));
+    };
+    let schema = scan_with(serde_json::Deserializer::from_str(text), lists)?;
+    Ok(Scanned { text, schema })
 }
 
 fn scan_with<'de, R: Read<'de>>(
     mut deserializer: serde_json::Deserializer<R>,
     lists: &[(&str, usize)],
-) -> Result<Scanned, JsonError> {
+) -> Result<Option<String>, JsonError> {
     let mut state =
         State { lists, path: Vec::new(), keys: Vec::new(), distinct: Vec::new(), values: 0, schema: None };
     let result = Any(&mut state).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match result {
-        Ok(()) => Ok(Scanned { schema: state.schema }),
+        Ok(()) => Ok(state.schema),
         Err(error) => Err(JsonError::new(&error, &state.field())),
     }
-}
-
-/// Reads what was scanned; where it has another shape the error names the field.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    // That all is text is found at once faster than text by text.
-    let read = match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str::<T>(text),
-        Err(_) => serde_json::from_slice::<T>(bytes),
-    };
-    let error = match read {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    // Following the path costs time, so that only what cannot be read is read that way.
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let field = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => error.path().to_string(),
-        Ok(_) => String::new(),
-    };
-    Err(JsonError::new(&error, if field == "." { "" } else { &field }))
 }
 
 /// A step from a value to one in it.

@@ -1,6 +1,6 @@
 //! What can be compared: a profile, or a plan.
 
-use crate::model::{Profile, ReadError};
+use crate::model::{LookedOver, Profile, ReadError};
 use crate::plan::{Plan, PlanReadError, read_plan};
 
 /// A profile or a plan.
@@ -30,7 +30,7 @@ pub struct Unread<'a>(Found<'a>);
 
 #[derive(Debug)]
 enum Found<'a> {
-    Profile(&'a [u8]),
+    Profile(LookedOver<'a>),
     /// Of plans, which are small, it only comes out by reading.
     Plan(Box<Plan>),
 }
@@ -51,8 +51,8 @@ impl<'a> Unread<'a> {
     /// # Errors
     /// [`InputError`] where it is neither, or beyond a bound.
     pub fn look_over(bytes: &'a [u8]) -> Result<Self, InputError> {
-        let error = match Profile::look_over(bytes) {
-            Ok(()) => return Ok(Self(Found::Profile(bytes))),
+        let error = match Profile::looked_over(bytes) {
+            Ok(profile) => return Ok(Self(Found::Profile(profile))),
             Err(error) => error,
         };
         match read_plan(bytes) {
@@ -71,7 +71,7 @@ impl<'a> Unread<'a> {
     /// [`InputError`] where it has another shape; the message names the field.
     pub fn read(self) -> Result<Input, InputError> {
         Ok(match self.0 {
-            Found::Profile(bytes) => Input::Profile(Box::new(Profile::read_looked_over(bytes)?)),
+            Found::Profile(profile) => Input::Profile(Box::new(profile.read()?)),
             Found::Plan(plan) => Input::Plan(plan),
         })
     }

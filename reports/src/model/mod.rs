@@ -14,6 +14,7 @@ pub use merged::*;
 pub use observation::*;
 pub use path::{MAX_PATH_BYTES, PathError, SubjectPath};
 pub use phases::Phases;
+pub(crate) use read::LookedOver;
 pub use read::{MAX_ENTRIES, MAX_IMAGE_ENTRIES, MAX_MERGED_RUNS, MAX_PROFILE_BYTES, MAX_WRITES, ReadError};
 pub use subject::*;
 

@@ -37,13 +37,13 @@ pub fn read_plan(bytes: &[u8]) -> Result<Plan, PlanReadError> {
     }
     let scanned = json::scan(bytes, &[])?;
     scanned.is_of(PLAN_SCHEMA).map_err(|found| PlanReadError::Schema { found })?;
-    let value: serde_json::Value = json::read(bytes)?;
+    let value: serde_json::Value = scanned.read()?;
     // Types read paths as what they amount to: how they are spelt is looked at before.
     let mut problems = spelling(&value);
     if !problems.is_empty() {
         return Err(PlanReadError::Invalid(problems));
     }
-    let plan: Plan = json::read(bytes)?;
+    let plan: Plan = scanned.read()?;
     if let Err(found) = plan.validate() {
         problems.extend(found);
         return Err(PlanReadError::Invalid(problems));

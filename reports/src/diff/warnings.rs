@@ -171,7 +171,7 @@ fn load(old: &Profile, new: &Profile, warn: &mut impl FnMut(&str, String)) {
             "other-load",
             "NEW was recorded under a load test, OLD without: what only the load shows is new".to_owned(),
         ),
-        (Some(a), Some(b)) if a.command != b.command => warn(
+        (Some(a), Some(b)) if without_ports(&a.command) != without_ports(&b.command) => warn(
             "other-load",
             format!(
                 "the load tests differ (`{}`, `{}`): what differs may come from that",
@@ -270,6 +270,17 @@ fn joined(names: &[String]) -> String {
     }
 }
 
+/// The ports that Linux chooses from by itself (`net.ipv4.ip_local_port_range`, Documentation/networking/ip-sysctl.rst).
+const CHOSEN_PORTS: std::ops::RangeInclusive<u32> = 32_768..=60_999;
+
+/// A load test that was given a free port is the same as one that was given another.
+fn without_ports(command: &str) -> String {
+    let is_chosen = |number: &str| number.parse().is_ok_and(|port| CHOSEN_PORTS.contains(&port));
+    let parts = command.chars().collect::<Vec<_>>();
+    let runs = parts.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(String::from_iter);
+    runs.map(|run| if is_chosen(&run) { "{port}".to_owned() } else { run }).collect()
+}
+
 fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
@@ -277,6 +288,13 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_load_test_is_the_same_on_another_free_port() {
+        assert_eq!(without_ports("ab -n 100 http://h:45913/"), without_ports("ab -n 100 http://h:37209/"));
+        assert_ne!(without_ports("ab -n 100 http://h:45913/"), without_ports("ab -n 200 http://h:45913/"));
+        assert_ne!(without_ports("ab http://h:8080/"), without_ports("ab http://h:8081/"));
+    }
 
     #[test]
     fn references_without_tags() {

@@ -34,6 +34,11 @@ impl Hole {
     pub(super) fn value<'n>(&self, name: &'n [u8]) -> &'n [u8] {
         name.get(self.start..self.end).unwrap_or_default()
     }
+
+    /// Whether it is random text of a length that generators of temporary names give.
+    pub(super) fn is_ending(&self) -> bool {
+        self.form == Form::Random && ENDINGS.contains(&(self.end - self.start))
+    }
 }
 
 /// The shortest text that can look random: the six letters of mkstemp(3).

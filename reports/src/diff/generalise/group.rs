@@ -236,6 +236,15 @@ struct Member {
     holes: Range<usize>,
 }
 
+/// Names that may be of one group, if both profiles have one.
+#[derive(Debug, Default)]
+struct Pair {
+    /// [`super::Side::bit`] of the profiles that have one.
+    sides: u8,
+    /// Each by its index, with its holes.
+    members: Vec<(usize, Vec<Hole>)>,
+}
+
 /// The groups of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Groups<'a> {
@@ -260,6 +269,9 @@ impl<'a> Groups<'a> {
         }
         if !all.groups.is_empty() {
             all.adopt(names, &mut scratch);
+        }
+        if volatile {
+            all.pair_up(names, &mut scratch);
         }
         all
     }
@@ -335,6 +347,54 @@ impl<'a> Groups<'a> {
             let Some(name) = names.get(index) else { continue };
             let own = usize::from(name.sides != 1);
             if self.group(number).is_some_and(|group| group.takes_natural(own, name.has_children)) {
+                self.join(index, name, number, &holes);
+            }
+        }
+    }
+
+    /// Lets names join that one profile alone has where files are temporary, that nobody would have thought of, and for
+    /// which the other profile has another of the same length in the same place: tempfile's `qlkqdbq9` and `tbuulqst`.
+    fn pair_up(&mut self, names: &[Name<'a>], scratch: &mut Skeleton) {
+        let mut pairs: HashMap<Skeleton, Pair> = HashMap::new();
+        let is_left = |all: &Self, index: usize| {
+            let own = all.members.get(index).and_then(Option::as_ref);
+            own.and_then(|own| all.group(own.group)).is_none_or(|group| !group.is_of_both())
+        };
+        for (index, name) in names.iter().enumerate() {
+            if name.fixed || name.sides == BOTH || name.has_children || !is_left(self, index) {
+                continue;
+            }
+            let own = self.members.get(index).and_then(Option::as_ref);
+            let own = own.and_then(|own| self.holes.get(own.holes.clone())).unwrap_or_default();
+            for (holes, hole) in alternatives(name.text, own) {
+                let ending = holes.get(hole).filter(|hole| hole.is_ending());
+                if ending.is_none_or(|hole| reads_like_words(hole.value(name.text))) {
+                    continue;
+                }
+                skeleton(name.text, &holes, scratch);
+                let pair = match pairs.get_mut(scratch) {
+                    Some(known) => known,
+                    None => pairs.entry(scratch.clone()).or_default(),
+                };
+                pair.sides |= name.sides;
+                pair.members.push((index, holes));
+            }
+        }
+        let mut pairs: Vec<(Skeleton, Pair)> =
+            pairs.into_iter().filter(|(_, pair)| pair.sides == BOTH).collect();
+        // Of several ways to see a name the one comes first that has the most letters in common.
+        pairs.sort_by(|(a, _), (b, _)| (b.len(), a).cmp(&(a.len(), b)));
+        for (skeleton, pair) in pairs {
+            for (index, holes) in pair.members {
+                let Some(name) = names.get(index).filter(|_| is_left(self, index)) else { continue };
+                let number = match self.numbers.get(&skeleton) {
+                    Some(known) => *known,
+                    None => {
+                        self.groups.push(Group::new(&holes));
+                        self.numbers.insert(skeleton.clone(), self.groups.len() - 1);
+                        self.groups.len() - 1
+                    }
+                };
                 self.join(index, name, number, &holes);
             }
         }

@@ -455,6 +455,27 @@ mod tests {
     }
 
     #[test]
+    fn temporary_names_that_nobody_would_think_of_are_one() {
+        for (old, new, want) in [
+            ("/tmp/qlkqdbq9", "/tmp/tbuulqst", "/tmp/{rand}"),
+            ("/tmp/tmpqxtrwhgf", "/tmp/tmpzzkvbnmp", "/tmp/tmp{rand}"),
+            ("/tmp/x-qlkqdb", "/tmp/x-tbuulq", "/tmp/x-{rand}"),
+        ] {
+            assert_eq!(shown(&[old], &[new]), (vec![want.to_owned()], vec![want.to_owned()]), "{old} {new}");
+        }
+        for (old, new) in [
+            // Where files last, of another length, readable, or a directory that holds something.
+            ("/data/qlkqdbq9", "/data/tbuulqst"),
+            ("/tmp/qlkqdbq9", "/tmp/tbuulq"),
+            ("/tmp/database", "/tmp/settings"),
+            ("/tmp/qlkqdbq9/x", "/tmp/tbuulqst/x"),
+        ] {
+            let (old_patterns, new_patterns) = shown(&[old], &[new]);
+            assert_ne!(old_patterns, new_patterns, "{old} {new}");
+        }
+    }
+
+    #[test]
     fn what_does_not_vary_stands_for_itself() {
         let constant =
             ["/x/cache.1", "/x/6ba7b810-9dad-11d1-80b4-00c04fd430c8", "/x/libfoo.so.1", "/x/ZendSem.aBcDeF"];

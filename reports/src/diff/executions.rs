@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dto::{Change, Difference, Kind, Observed};
-use super::generalise::{Names, Place};
+use super::generalise::{Names, Place, ROOT};
 use super::places::{MAX_EVIDENCE, MAX_PROCESSES, Writes};
 use crate::model::{Execution, ImageEntry, ObjectKind, Profile};
 use crate::plan::takes_write_access;
@@ -37,7 +37,12 @@ impl<'a> Executions<'a> {
             .filter(|entry| entry.kind != ObjectKind::Directory)
             .map(|entry| &entry.path)
             .collect();
-        let written = |place: Place| names.lineage(place).skip(1).any(|above| self.written.contains(&above));
+        // All lies below the root: of that, only what lies in it itself.
+        let written = |place: Place| {
+            let mut above = names.lineage(place).skip(1).peekable();
+            above.peek() == Some(&ROOT) && self.written.contains(&ROOT)
+                || above.any(|above| above != ROOT && self.written.contains(&above))
+        };
         self.grouped(|execution, place| written(place) && !files.contains(&execution.path))
     }
 

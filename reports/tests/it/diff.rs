@@ -265,6 +265,11 @@ fn executions_privileges_and_ports() {
     let both = || image().files(&["/var/lib/app/tool"]).write(Op::Create, "/var/lib/app/x");
     let run = both().executes("/var/lib/app/tool", false);
     assert!(of_kind(&between(&both().profile, &run.profile), Kind::Exec, Change::New).is_empty());
+    // All lies below the root: a change in it says nothing of what lies deeper.
+    let both = || image().write(Op::Chown, "/data").write(Op::Create, "/run.sh");
+    let run = both().maps("/usr/lib/libz.so.2").executes("/run.sh", false);
+    let found = between(&both().profile, &run.profile);
+    assert_eq!(paths(&of_kind(&found, Kind::Exec, Change::New)), ["/run.sh"]);
 }
 
 #[test]

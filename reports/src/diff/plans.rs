@@ -15,6 +15,9 @@ use crate::plan::{ElementKind, Plan, WriteEvidence, is_needed};
 
 /// Below this no size is told, in bytes: the least that a plan gives a tmpfs.
 const LEAST_BYTES: u64 = 16 << 20;
+/// The same for a volume, which has no limit that it could outgrow. Sizes are looked at a few times a second: whether a
+/// file is seen that a database makes and removes while it starts is chance, and such files are tens of MiB large.
+const LEAST_BYTES_OF_VOLUME: u64 = 256 << 20;
 
 /// A plan, and the places of its mounts.
 pub(super) struct Mounts<'a> {
@@ -206,8 +209,9 @@ fn size(
         _ => return None,
     };
     let outgrows = limit.is_some_and(|limit| after > limit);
+    let least = if limit.is_some() { LEAST_BYTES } else { LEAST_BYTES_OF_VOLUME };
     #[expect(clippy::cast_precision_loss, reason = "a factor needs no more than 52 bits")]
-    let beyond = |large: u64, small: u64| large > LEAST_BYTES && large as f64 > small as f64 * factor;
+    let beyond = |large: u64, small: u64| large > least && large as f64 > small as f64 * factor;
     let grows = before.is_some_and(|before| beyond(after, before));
     let shrinks = before.is_some_and(|before| beyond(before, after));
     (outgrows || grows || shrinks).then(|| Difference {

@@ -312,6 +312,15 @@ fn sizes_are_told_beyond_the_factor() {
         let needed: Vec<&str> = needs(&found).into_iter().filter(|need| need.contains(" at ")).collect();
         assert_eq!(needed.len(), usize::from(outgrows), "{old} {new}: {needed:?}");
     }
+    // A volume outgrows nothing.
+    let kept = |mib: u64| image().write(Op::Create, "/srv/data/x").size("/srv/data", mib).profile;
+    for (old, new, change) in
+        [(54, 118, None), (118, 54, None), (200, 600, Some(true)), (600, 200, Some(false))]
+    {
+        let found = diff(&input(&kept(old)), &input(&kept(new)), SIZE_FACTOR);
+        let sizes = of_kind(&found, Kind::Size, Change::Changed);
+        assert_eq!(sizes.first().map(|size| size.finding), change, "{old} {new}");
+    }
 }
 
 #[test]

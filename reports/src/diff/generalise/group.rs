@@ -241,8 +241,10 @@ struct Member {
 struct Pair {
     /// [`super::Side::bit`] of the profiles that have one.
     sides: u8,
-    /// Each by its index, with its holes.
+    /// Those that nobody would have thought of, each by its index, with its holes.
     members: Vec<(usize, Vec<Hole>)>,
+    /// Those that read like words: they join as far as the other profile has more.
+    natural: Vec<(usize, Vec<Hole>)>,
 }
 
 /// The groups of one directory.
@@ -367,8 +369,14 @@ impl<'a> Groups<'a> {
             let own = self.members.get(index).and_then(Option::as_ref);
             let own = own.and_then(|own| self.holes.get(own.holes.clone())).unwrap_or_default();
             for (holes, hole) in alternatives(name.text, own) {
-                let ending = holes.get(hole).filter(|hole| hole.is_ending());
-                if ending.is_none_or(|hole| reads_like_words(hole.value(name.text))) {
+                let Some(value) =
+                    holes.get(hole).filter(|hole| hole.is_ending()).map(|hole| hole.value(name.text))
+                else {
+                    continue;
+                };
+                let is_word = reads_like_words(value);
+                // A word of its own is a name.
+                if is_word && value == name.text {
                     continue;
                 }
                 skeleton(name.text, &holes, scratch);
@@ -377,16 +385,24 @@ impl<'a> Groups<'a> {
                     None => pairs.entry(scratch.clone()).or_default(),
                 };
                 pair.sides |= name.sides;
-                pair.members.push((index, holes));
+                let members = if is_word { &mut pair.natural } else { &mut pair.members };
+                members.push((index, holes));
             }
         }
         let mut pairs: Vec<(Skeleton, Pair)> =
-            pairs.into_iter().filter(|(_, pair)| pair.sides == BOTH).collect();
+            pairs.into_iter().filter(|(_, pair)| pair.sides == BOTH && !pair.members.is_empty()).collect();
         // Of several ways to see a name the one comes first that has the most letters in common.
         pairs.sort_by(|(a, _), (b, _)| (b.len(), a).cmp(&(a.len(), b)));
         for (skeleton, pair) in pairs {
-            for (index, holes) in pair.members {
+            let count = pair.members.len();
+            for (order, (index, holes)) in pair.members.into_iter().chain(pair.natural).enumerate() {
                 let Some(name) = names.get(index).filter(|_| is_left(self, index)) else { continue };
+                let (own, other) = if name.sides == 1 { (0, 1) } else { (1, 0) };
+                let group = self.numbers.get(&skeleton).and_then(|number| self.group(*number));
+                let has_more = |group: &Group<'_>| group.counts.get(own) < group.counts.get(other);
+                if order >= count && !group.is_some_and(has_more) {
+                    continue;
+                }
                 let number = match self.numbers.get(&skeleton) {
                     Some(known) => *known,
                     None => {

@@ -460,6 +460,8 @@ mod tests {
             ("/tmp/qlkqdbq9", "/tmp/tbuulqst", "/tmp/{rand}"),
             ("/tmp/tmpqxtrwhgf", "/tmp/tmpzzkvbnmp", "/tmp/tmp{rand}"),
             ("/tmp/x-qlkqdb", "/tmp/x-tbuulq", "/tmp/x-{rand}"),
+            // Capitals may as well be an acronym.
+            ("/tmp/.ZendSem.MFqwla", "/tmp/.ZendSem.JYUTCO", "/tmp/.ZendSem.{rand}"),
         ] {
             assert_eq!(shown(&[old], &[new]), (vec![want.to_owned()], vec![want.to_owned()]), "{old} {new}");
         }
@@ -468,6 +470,8 @@ mod tests {
             ("/data/qlkqdbq9", "/data/tbuulqst"),
             ("/tmp/qlkqdbq9", "/tmp/tbuulq"),
             ("/tmp/database", "/tmp/settings"),
+            ("/tmp/tbuulqst", "/tmp/settings"),
+            ("/tmp/app-banana", "/tmp/app-config"),
             ("/tmp/qlkqdbq9/x", "/tmp/tbuulqst/x"),
         ] {
             let (old_patterns, new_patterns) = shown(&[old], &[new]);

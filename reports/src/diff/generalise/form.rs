@@ -46,6 +46,8 @@ const MIN_RANDOM: usize = 6;
 /// Random endings that programs put behind a word without anything between: of mkstemp(3), Python's tempfile,
 /// mktemp(1).
 const ENDINGS: [usize; 3] = [6, 8, 10];
+/// How many letters Python's tempfile puts behind a prefix.
+const PYTHON: usize = 8;
 /// The longest hexadecimal counter that is taken for one.
 const MAX_SHORT_HEX: usize = 4;
 /// Digits that are hardly a counter.
@@ -78,14 +80,14 @@ pub(super) fn add_holes(name: &[u8], holes: &mut Vec<Hole>) {
             at += 11;
             continue;
         }
-        let run = run_length(rest);
-        if run == 0 {
-            at += 1;
-            continue;
-        }
         if is_segment(name, at) && mixed_with_underscores(rest) {
             holes.push(Hole { start: at, end: at + 8, form: Form::Random, weak: false });
             at += 8;
+            continue;
+        }
+        let run = run_length(rest);
+        if run == 0 {
+            at += 1;
             continue;
         }
         in_run(rest.get(..run).unwrap_or_default(), at, holes);
@@ -102,7 +104,8 @@ pub(super) fn alternatives(name: &[u8], holes: &[Hole]) -> Vec<(Vec<Hole>, usize
     let mut runs = 0;
     while let Some(rest) = name.get(at..).filter(|rest| !rest.is_empty()) {
         let run = run_length(rest);
-        if run == 0 {
+        let underscored = is_segment(name, at) && with_underscores(rest).is_some();
+        if run == 0 && !underscored {
             at += 1;
             continue;
         }
@@ -122,10 +125,10 @@ pub(super) fn alternatives(name: &[u8], holes: &[Hole]) -> Vec<(Vec<Hole>, usize
             other.insert(index, hole);
             found.push((other, index));
         };
-        if run <= MAX_SHORT_HEX && text.iter().all(u8::is_ascii_hexdigit) {
+        if (1..=MAX_SHORT_HEX).contains(&run) && text.iter().all(u8::is_ascii_hexdigit) {
             offer(at, at + run, Form::Number);
         }
-        if is_segment(name, at) && with_underscores(rest).is_some() {
+        if underscored {
             offer(at, at + 8, Form::Random);
         }
         if run >= MIN_RANDOM {
@@ -138,14 +141,33 @@ pub(super) fn alternatives(name: &[u8], holes: &[Hole]) -> Vec<(Vec<Hole>, usize
                 offer(end - ending, end, Form::Random);
             }
         }
-        at += run;
+        at += run.max(1);
     }
+    found.extend(python_ending(name, holes));
     found
+}
+
+/// What Python's tempfile puts behind whatever prefix: eight of `a-z0-9_`, the last ones before the extension.
+fn python_ending(name: &[u8], holes: &[Hole]) -> Option<(Vec<Hole>, usize)> {
+    let end = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0).unwrap_or(name.len());
+    let start = end.checked_sub(PYTHON).filter(|start| *start > 0)?;
+    if !name.get(start..end)?.iter().all(is_of_python) {
+        return None;
+    }
+    let mut other: Vec<Hole> =
+        holes.iter().filter(|hole| hole.end <= start || hole.start >= end).copied().collect();
+    let index = other.iter().take_while(|hole| hole.start < start).count();
+    other.insert(index, Hole { start, end, form: Form::Random, weak: false });
+    Some((other, index))
 }
 
 /// Whether a text reads as a person would write it: letters of one case (or capitalised words), pronounceable, perhaps
 /// with a number behind.
 pub(super) fn reads_like_words(text: &[u8]) -> bool {
+    if text.contains(&b'_') {
+        // One word is enough: `db_lock1`.
+        return text.split(|byte| *byte == b'_').any(|part| part.len() >= 4 && reads_like_words(part));
+    }
     let letters = text.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |last| last + 1);
     let letters = text.get(..letters).unwrap_or_default();
     if letters.is_empty() || !letters.iter().all(u8::is_ascii_alphabetic) {
@@ -299,10 +321,15 @@ fn has_cluster(word: &[u8]) -> bool {
     word.split(is_vowel).any(|run| run.len() > 2)
 }
 
+/// What Python's tempfile takes its letters from.
+fn is_of_python(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')
+}
+
 /// `tmp` and eight of `a-z0-9_`, as Python's tempfile makes them, where a digit or `_` is among them.
 fn python_temporary(rest: &[u8]) -> bool {
-    let Some(random) = rest.strip_prefix(b"tmp").and_then(|rest| rest.get(..8)) else { return false };
-    random.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    let Some(random) = rest.strip_prefix(b"tmp").and_then(|rest| rest.get(..PYTHON)) else { return false };
+    random.iter().all(is_of_python)
         && random.iter().any(|byte| !byte.is_ascii_lowercase())
         && !random.iter().all(u8::is_ascii_digit)
         && rest.get(11).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
@@ -315,9 +342,9 @@ fn is_segment(name: &[u8], at: usize) -> bool {
 
 /// Eight of `a-z0-9_` up to the next `.` or the end, `_` among them: what Python's tempfile puts behind a prefix.
 fn with_underscores(rest: &[u8]) -> Option<&[u8]> {
-    let text = rest.get(..8)?;
-    let ends = rest.get(8).is_none_or(|byte| *byte == b'.');
-    let of_them = text.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let text = rest.get(..PYTHON)?;
+    let ends = rest.get(PYTHON).is_none_or(|byte| *byte == b'.');
+    let of_them = text.iter().all(is_of_python);
     (ends && of_them && text.contains(&b'_')).then_some(text)
 }
 

@@ -376,6 +376,11 @@ mod tests {
             ("/tmp/upload-COl9a5", "/tmp/upload-config", "/tmp/upload-{rand}"),
             ("/tmp/tmp.PQk2xZ9s1B", "/tmp/tmp.abcdXZ9s1B", "/tmp/tmp.{rand}"),
             ("/tmp/tmpa_k3j2h1", "/tmp/tmpqwertyui", "/tmp/tmp{rand}"),
+            ("/tmp/w-_mc2m9oh", "/tmp/w-mymywuf6", "/tmp/w-{rand}"),
+            ("/tmp/w-_mckmxoh", "/tmp/w-4ymy3uf6", "/tmp/w-{rand}"),
+            ("/tmp/_mc2m9oh", "/tmp/qlkqdbqx", "/tmp/{rand}"),
+            ("/tmp/upload_6wdbjblt", "/tmp/upload_3gz7opw_", "/tmp/upload_{rand}"),
+            ("/tmp/upload_az6dwa__.png", "/tmp/upload_44ngkn09.png", "/tmp/upload_{rand}.png"),
             ("/x/_.Stat.7f3a89f58379c3f2", "/x/_.Stat.0123456789012345", "/x/_.Stat.{hex}"),
             ("/x/a.7f3a89f5", "/x/a.12345678", "/x/a.{hex}"),
             ("/x/a.7f3a89f5", "/x/a.abcdabcd", "/x/a.{hex}"),
@@ -472,6 +477,7 @@ mod tests {
             ("/tmp/database", "/tmp/settings"),
             ("/tmp/tbuulqst", "/tmp/settings"),
             ("/tmp/app-banana", "/tmp/app-config"),
+            ("/tmp/app_db_lock1", "/tmp/app_db_sync2"),
             ("/tmp/qlkqdbq9/x", "/tmp/tbuulqst/x"),
         ] {
             let (old_patterns, new_patterns) = shown(&[old], &[new]);

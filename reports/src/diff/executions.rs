@@ -38,10 +38,10 @@ impl<'a> Executions<'a> {
             .map(|entry| &entry.path)
             .collect();
         // All lies below the root: of that, only what lies in it itself.
+        let counts = |place: Place, above: Place| above != ROOT || names.parent(place) == ROOT;
         let written = |place: Place| {
-            let mut above = names.lineage(place).skip(1).peekable();
-            above.peek() == Some(&ROOT) && self.written.contains(&ROOT)
-                || above.any(|above| above != ROOT && self.written.contains(&above))
+            let mut above = names.lineage(place).skip(1).filter(|above| counts(place, *above));
+            above.any(|above| self.written.contains(&above))
         };
         self.grouped(|execution, place| written(place) && !files.contains(&execution.path))
     }

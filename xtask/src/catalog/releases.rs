@@ -6,13 +6,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::application::Application;
 use super::training::Training;
+use super::verify::{FINDING, INCOMPLETE, said};
 use super::{Catalog, keep_profile, names};
 use crate::command::say;
 use crate::images::Release;
@@ -77,19 +77,9 @@ fn comparison(training: &Training<'_>, host: &Release) -> Result<Comparison> {
         package: application.package.to_owned(),
         old: version(training, host)?,
         new: version(training, training.release)?,
-        differences: differences(&mut diff)?,
+        // Where the newer profile is incomplete, nothing new is no answer.
+        differences: said(&mut diff, &[FINDING, INCOMPLETE])?.err(),
     })
-}
-
-/// What `writepath diff` says where something is new, or where the newer profile is incomplete: then nothing new is no answer.
-fn differences(diff: &mut Command) -> Result<Option<String>> {
-    let output = diff.output().context("writepath cannot be started")?;
-    let says = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
-    match output.status.code() {
-        Some(0) => Ok(None),
-        Some(1 | 4) => Ok(Some(says)),
-        _ => bail!("writepath ended with {}: {says}", output.status),
-    }
 }
 
 /// The version of the application's package in its image from that release.

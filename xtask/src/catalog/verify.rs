@@ -61,8 +61,17 @@ impl Training<'_> {
     }
 }
 
+/// The status of `writepath` where something is found, and where the profile is incomplete.
+pub(super) const FINDING: i32 = 1;
+pub(super) const INCOMPLETE: i32 = 4;
+
 /// Runs `writepath`: what it prints where nothing is found, or what it says of its finding (exit status 1). Every other status is an error.
 pub(super) fn finding(command: &mut Command) -> Result<Result<String, String>> {
+    said(command, &[FINDING])
+}
+
+/// The same where other statuses are findings.
+pub(super) fn said(command: &mut Command, findings: &[i32]) -> Result<Result<String, String>> {
     let output = command.output().context("writepath cannot be started")?;
     if output.status.success() {
         return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
@@ -70,7 +79,7 @@ pub(super) fn finding(command: &mut Command) -> Result<Result<String, String>> {
     let says = [output.stdout, output.stderr].concat();
     let says = String::from_utf8_lossy(&says).trim().to_owned();
     match output.status.code() {
-        Some(1) => Ok(Err(says)),
+        Some(status) if findings.contains(&status) => Ok(Err(says)),
         _ => bail!("writepath ended with {}: {says}", output.status),
     }
 }

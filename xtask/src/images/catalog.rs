@@ -12,8 +12,8 @@ use crate::daemon::Daemon;
 /// The common root file system, with the clients that put load on the applications.
 pub(crate) const BASE: &str = "writepath-catalog/base";
 
-/// Applications first, then what entrypoints drop privileges with, a compiler for what is called by Java, then clients. The directory for manuals must be
-/// there for Java's alternatives, although nothing is put in it.
+/// Applications first, then what entrypoints drop privileges with, a compiler for what Java calls, then clients. The
+/// directory for manuals must be there for Java's alternatives, although nothing is put in it.
 const ROOT: RootFileSystem = RootFileSystem {
     image: BASE,
     packages: "mariadb-server,memcached,haproxy,apache2,rabbitmq-server,nodejs,python3,gunicorn,php-fpm,varnish,default-jdk-headless,sudo,gosu,\

@@ -4,6 +4,8 @@
 //! hole is really one is for the two profiles to show together (see the module above). Never looks at more than one
 //! name, and takes time in proportion to its length.
 
+use std::ops::Range;
+
 /// The form of a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Form {
@@ -81,8 +83,8 @@ pub(super) fn add_holes(name: &[u8], holes: &mut Vec<Hole>) {
             continue;
         }
         if is_segment(name, at) && mixed_with_underscores(rest) {
-            holes.push(Hole { start: at, end: at + 8, form: Form::Random, weak: false });
-            at += 8;
+            holes.push(Hole { start: at, end: at + PYTHON, form: Form::Random, weak: false });
+            at += PYTHON;
             continue;
         }
         let run = run_length(rest);
@@ -116,20 +118,13 @@ pub(super) fn alternatives(name: &[u8], holes: &[Hole]) -> Vec<(Vec<Hole>, usize
         let text = rest.get(..run).unwrap_or_default();
         let mut offer = |start: usize, end: usize, form: Form| {
             let hole = Hole { start, end, form, weak: form == Form::Number };
-            let mut other: Vec<Hole> = holes
-                .iter()
-                .filter(|known| known.end <= at || known.start >= end.max(at + run))
-                .copied()
-                .collect();
-            let index = other.iter().take_while(|known| known.start < hole.start).count();
-            other.insert(index, hole);
-            found.push((other, index));
+            found.push(with_hole(holes, hole, at..end.max(at + run)));
         };
         if (1..=MAX_SHORT_HEX).contains(&run) && text.iter().all(u8::is_ascii_hexdigit) {
             offer(at, at + run, Form::Number);
         }
         if underscored {
-            offer(at, at + 8, Form::Random);
+            offer(at, at + PYTHON, Form::Random);
         }
         if run >= MIN_RANDOM {
             let end = at + run;
@@ -154,11 +149,16 @@ fn python_ending(name: &[u8], holes: &[Hole]) -> Option<(Vec<Hole>, usize)> {
     if !name.get(start..end)?.iter().all(is_of_python) {
         return None;
     }
-    let mut other: Vec<Hole> =
-        holes.iter().filter(|hole| hole.end <= start || hole.start >= end).copied().collect();
-    let index = other.iter().take_while(|hole| hole.start < start).count();
-    other.insert(index, Hole { start, end, form: Form::Random, weak: false });
-    Some((other, index))
+    Some(with_hole(holes, Hole { start, end, form: Form::Random, weak: false }, start..end))
+}
+
+/// The holes of a name with one more in the stead of those in `within`, and where it stands.
+fn with_hole(holes: &[Hole], hole: Hole, within: Range<usize>) -> (Vec<Hole>, usize) {
+    let outside = |known: &&Hole| known.end <= within.start || known.start >= within.end;
+    let mut other: Vec<Hole> = holes.iter().filter(outside).copied().collect();
+    let index = other.iter().take_while(|known| known.start < hole.start).count();
+    other.insert(index, hole);
+    (other, index)
 }
 
 /// Whether a text reads as a person would write it: letters of one case (or capitalised words), pronounceable, perhaps

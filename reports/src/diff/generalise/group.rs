@@ -260,6 +260,21 @@ pub(super) struct Groups<'a> {
     members: Vec<Option<Member>>,
 }
 
+/// The number of the group of this skeleton, which is made where there is none.
+fn group_of(
+    numbers: &mut HashMap<Skeleton, usize>,
+    groups: &mut Vec<Group<'_>>,
+    skeleton: &Skeleton,
+    holes: &[Hole],
+) -> usize {
+    if let Some(known) = numbers.get(skeleton) {
+        return *known;
+    }
+    groups.push(Group::new(holes));
+    numbers.insert(skeleton.clone(), groups.len() - 1);
+    groups.len() - 1
+}
+
 impl<'a> Groups<'a> {
     /// The groups of these names, each of which is there once. They come in their order.
     pub(super) fn of(names: &[Name<'a>], volatile: bool) -> Self {
@@ -286,14 +301,7 @@ impl<'a> Groups<'a> {
         add_holes(name.text, &mut self.holes);
         let holes = self.holes.get(first..).filter(|holes| !holes.is_empty())?;
         skeleton(name.text, holes, scratch);
-        let number = match self.numbers.get(scratch) {
-            Some(known) => *known,
-            None => {
-                self.groups.push(Group::new(holes));
-                self.numbers.insert(scratch.clone(), self.groups.len() - 1);
-                self.groups.len() - 1
-            }
-        };
+        let number = group_of(&mut self.numbers, &mut self.groups, scratch, holes);
         let group = self.groups.get_mut(number)?;
         let whole = matches!(holes, [hole] if hole.start == 0 && hole.end == name.text.len());
         group.whole_directory |= whole && name.has_children;
@@ -305,6 +313,21 @@ impl<'a> Groups<'a> {
         self.groups.get(number)
     }
 
+    /// The group of the name that stands at this index, and the name's holes.
+    fn own(&self, index: usize) -> Option<(&Group<'a>, &[Hole])> {
+        let member = self.members.get(index)?.as_ref()?;
+        Some((self.group(member.group)?, self.holes.get(member.holes.clone())?))
+    }
+
+    /// The holes of the name that stands at this index, where it is not in a group of both profiles already.
+    fn left(&self, index: usize) -> Option<&[Hole]> {
+        match self.own(index) {
+            Some((group, _)) if group.is_of_both() => None,
+            Some((_, holes)) => Some(holes),
+            None => Some(&[]),
+        }
+    }
+
     /// Lets names that one profile alone has, and that only happen to look otherwise, join groups of the other.
     fn adopt(&mut self, names: &[Name<'a>], scratch: &mut Skeleton) {
         let takes = |values: &Values<'_>| matches!(values.form, Form::Random | Form::Hex | Form::Number);
@@ -313,11 +336,7 @@ impl<'a> Groups<'a> {
         }
         let mut natural = Vec::new();
         for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.fixed && name.sides != BOTH) {
-            let own = self.members.get(index).and_then(Option::as_ref);
-            if own.and_then(|own| self.group(own.group)).is_some_and(Group::is_of_both) {
-                continue;
-            }
-            let own = own.and_then(|own| self.holes.get(own.holes.clone())).unwrap_or_default();
+            let Some(own) = self.left(index) else { continue };
             let other = usize::from(name.sides == 1);
             let found = alternatives(name.text, own).into_iter().find_map(|(holes, index)| {
                 skeleton(name.text, &holes, scratch);
@@ -358,16 +377,11 @@ impl<'a> Groups<'a> {
     /// which the other profile has another of the same length in the same place: tempfile's `qlkqdbq9` and `tbuulqst`.
     fn pair_up(&mut self, names: &[Name<'a>], scratch: &mut Skeleton) {
         let mut pairs: HashMap<Skeleton, Pair> = HashMap::new();
-        let is_left = |all: &Self, index: usize| {
-            let own = all.members.get(index).and_then(Option::as_ref);
-            own.and_then(|own| all.group(own.group)).is_none_or(|group| !group.is_of_both())
-        };
         for (index, name) in names.iter().enumerate() {
-            if name.fixed || name.sides == BOTH || name.has_children || !is_left(self, index) {
+            if name.fixed || name.sides == BOTH || name.has_children {
                 continue;
             }
-            let own = self.members.get(index).and_then(Option::as_ref);
-            let own = own.and_then(|own| self.holes.get(own.holes.clone())).unwrap_or_default();
+            let Some(own) = self.left(index) else { continue };
             for (holes, hole) in alternatives(name.text, own) {
                 let Some(value) =
                     holes.get(hole).filter(|hole| hole.is_ending()).map(|hole| hole.value(name.text))
@@ -394,24 +408,16 @@ impl<'a> Groups<'a> {
         // Of several ways to see a name the one comes first that has the most letters in common.
         pairs.sort_by(|(a, _), (b, _)| (b.len(), a).cmp(&(a.len(), b)));
         for (skeleton, pair) in pairs {
-            let count = pair.members.len();
-            for (order, (index, holes)) in pair.members.into_iter().chain(pair.natural).enumerate() {
-                let Some(name) = names.get(index).filter(|_| is_left(self, index)) else { continue };
+            let members = pair.members.into_iter().map(|member| (member, false));
+            let natural = pair.natural.into_iter().map(|member| (member, true));
+            for ((index, holes), is_word) in members.chain(natural) {
+                let Some(name) = names.get(index).filter(|_| self.left(index).is_some()) else { continue };
                 let (own, other) = if name.sides == 1 { (0, 1) } else { (1, 0) };
-                let group = self.numbers.get(&skeleton).and_then(|number| self.group(*number));
+                let number = group_of(&mut self.numbers, &mut self.groups, &skeleton, &holes);
                 let has_more = |group: &Group<'_>| group.counts.get(own) < group.counts.get(other);
-                if order >= count && !group.is_some_and(has_more) {
-                    continue;
+                if !is_word || self.group(number).is_some_and(has_more) {
+                    self.join(index, name, number, &holes);
                 }
-                let number = match self.numbers.get(&skeleton) {
-                    Some(known) => *known,
-                    None => {
-                        self.groups.push(Group::new(&holes));
-                        self.numbers.insert(skeleton.clone(), self.groups.len() - 1);
-                        self.groups.len() - 1
-                    }
-                };
-                self.join(index, name, number, &holes);
             }
         }
     }
@@ -428,18 +434,15 @@ impl<'a> Groups<'a> {
     /// Whether the name that stands at this index has a part that has the form of something generated.
     pub(super) fn has_generated(&self, index: usize, name: &Name<'a>) -> bool {
         let is_strong = |holes: &[Hole]| holes.iter().any(|hole| !hole.weak);
-        match self.members.get(index).and_then(Option::as_ref) {
-            Some(member) => self.holes.get(member.holes.clone()).is_some_and(is_strong),
+        match self.own(index) {
+            Some((_, holes)) => is_strong(holes),
             None => name.fixed && is_strong(&holes(name.text)),
         }
     }
 
     /// What the name becomes that stands at this index.
     pub(super) fn component(&self, index: usize, name: &Name<'a>) -> Component<'a> {
-        let member = self.members.get(index).and_then(Option::as_ref);
-        let found = member
-            .and_then(|member| Some((self.groups.get(member.group)?, self.holes.get(member.holes.clone())?)));
-        let Some((group, holes)) = found else { return Component::Literal(name.text) };
+        let Some((group, holes)) = self.own(index) else { return Component::Literal(name.text) };
         if let Some(pattern) = group.pattern.get() {
             return Component::Pattern(Rc::clone(pattern));
         }

@@ -9,8 +9,8 @@ use profiler_ebpf::{
 use reports::{
     capability,
     model::{
-        BoundPort, Capability, CapabilityCheck, DirectorySize, Execution, Gap, Op, Phase, Phases,
-        SubjectPath, UserSeen, Verdict, Write,
+        BoundPort, Capability, CapabilityCheck, DirectorySize, ExecutableLists, Executables, Execution, Gap,
+        Op, Phase, Phases, SubjectPath, UserSeen, Verdict, Write,
     },
     verdict::{self, CheckFacts, Outcome},
 };
@@ -143,6 +143,7 @@ impl Collected {
     ) -> Vec<Write> {
         // Sorted by what it is; the same thing may have several keys (executables, forms of the call).
         let mut merged: BTreeMap<(SubjectPath, Option<SubjectPath>, Op, u32, bool), Write> = BTreeMap::new();
+        let mut executables = ExecutableLists::default();
         let syncs: HashMap<u64, &Count> = counts
             .iter()
             .filter(|(key, _)| key.op == op::MSYNC && key.scope == scope::NAME)
@@ -179,7 +180,7 @@ impl Collected {
                         first_ms,
                         last_ms,
                         phases: Phases::default(),
-                        processes: Vec::new(),
+                        processes: Executables::default(),
                     }
                 });
             write.count += count.count;
@@ -188,7 +189,9 @@ impl Collected {
             write.phases.unite(phases_of(count.phases));
             let process = self.process(key.exe);
             if let Err(at) = write.processes.binary_search(&process) {
-                write.processes.insert(at, process);
+                let mut list = write.processes.to_vec();
+                list.insert(at, process);
+                write.processes = executables.shared(list.into());
             }
         }
         merged.into_values().collect()

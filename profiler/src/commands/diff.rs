@@ -11,9 +11,7 @@ use std::{
 };
 
 use reports::{
-    diff::{
-        Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, Unread, diff, diff_projects, render,
-    },
+    diff::{Baseline, Diff, DiffOptions, FailOn, Input, MAX_BASELINE_BYTES, diff, diff_projects, render},
     text::printable,
 };
 
@@ -94,23 +92,14 @@ fn compare(args: &DiffArgs) -> Result<Diff, Failure> {
     }
 }
 
-/// Looks both over at once, which bounds them, and reads one after the other, which takes the memory.
+/// Reads both at the same time.
 fn read_both(old: &Path, new: &Path) -> Result<(Input, Input), Failure> {
     if [old, new].contains(&Path::new("-")) {
         // What is wrong with the file is told without waiting for the other.
         return Ok((read_input(old)?, read_input(new)?));
     }
-    let old_bytes = read_bytes(old).map_err(|error| unreadable(old, &error))?;
-    let new_bytes = read_bytes(new).map_err(|error| unreadable(new, &error))?;
-    let (of_old, of_new) = std::thread::scope(|scope| {
-        let of_old = scope.spawn(|| Unread::look_over(&old_bytes));
-        let of_new = Unread::look_over(&new_bytes);
-        (of_old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), of_new)
-    });
-    let old_input = of_old.and_then(Unread::read).map_err(|error| unreadable(old, &error))?;
-    drop(old_bytes);
-    let new_input = of_new.and_then(Unread::read).map_err(|error| unreadable(new, &error))?;
-    Ok((old_input, new_input))
+    let (old, new) = rayon::join(|| read_input(old), || read_input(new));
+    Ok((old?, new?))
 }
 
 fn read_input(path: &Path) -> Result<Input, Failure> {

@@ -25,7 +25,7 @@ pub use dto::*;
 pub use fail_on::{FailOn, UnknownFailOn};
 pub use format::{DIFF_FORMATS, DiffFormat, DiffFormatInfo, DiffOptions, UnknownDiffFormat, render};
 pub use generalise::{Generalised, generalise};
-pub use input::{Input, InputError, Unread};
+pub use input::{Input, InputError};
 pub use project::diff_projects;
 pub(crate) use words::described;
 
@@ -33,7 +33,7 @@ use std::borrow::Cow;
 
 use self::executions::Executions;
 use self::generalise::{Names, Side as In};
-use self::places::{Writes, only_in};
+use self::places::{Writes, either_way};
 use self::plans::Mounts;
 use crate::model::{ImageEntry, Profile, SubjectPath};
 use crate::plan::{Plan, recommend};
@@ -119,11 +119,7 @@ impl<'a> Compared<'a> {
 
 fn compare(old: &Input, new: &Input, service: Option<&str>, size_factor: f64) -> Comparison {
     // Of large profiles these take a good part of the time, and nothing of one another.
-    let plans = std::thread::scope(|scope| {
-        let of_old = scope.spawn(|| plan_of(old));
-        let of_new = plan_of(new);
-        (of_old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), of_new)
-    });
+    let plans = rayon::join(|| plan_of(old), || plan_of(new));
     // Where one of them is a plan, what a plan does not say cannot be compared.
     let profiles = match (old, new) {
         (Input::Profile(old), Input::Profile(new)) => (Some(&**old), Some(&**new)),
@@ -139,8 +135,8 @@ fn compare(old: &Input, new: &Input, service: Option<&str>, size_factor: f64) ->
 
     let mut differences = Vec::new();
     if let (Some((old, _, _)), Some((new, _, _))) = (&before.course, &after.course) {
-        differences.extend(only_in(&names, new, old, Change::New, false));
-        differences.extend(only_in(&names, old, new, Change::Gone, false));
+        let (added, gone) = either_way(&names, old, new, false);
+        differences.extend(added.into_iter().chain(gone));
     }
     differences.extend(plans::differences(&names, &before.mounts, &after.mounts, size_factor));
     differences.extend(capabilities::differences(old, new));
@@ -152,8 +148,8 @@ fn compare(old: &Input, new: &Input, service: Option<&str>, size_factor: f64) ->
             (old_executions, old_image),
             (new_executions, new_image),
         ));
-        differences.extend(only_in(&names, new, old, Change::New, true));
-        differences.extend(only_in(&names, old, new, Change::Gone, true));
+        let (added, gone) = either_way(&names, old, new, true);
+        differences.extend(added.into_iter().chain(gone));
     }
     if let (Some(old), Some(new)) = profiles {
         differences.extend(executions::ports(old, new));

@@ -12,7 +12,9 @@
 //! directories says nothing about one from the one to the other. What is new in very many places is folded into
 //! directories. Syncing is not compared: it takes no write access.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::dto::{Change, Difference, Kind, Observed};
 use super::generalise::{Names, Place, ROOT};
@@ -168,9 +170,22 @@ enum Extent {
 
 type Key = (Deed, Place, Place, Extent);
 
+/// What only the new profile did, and what only the old one did; `refused`: what was refused, otherwise what succeeded.
+pub(super) fn either_way(
+    names: &Names<'_>,
+    old: &Writes<'_>,
+    new: &Writes<'_>,
+    refused: bool,
+) -> (Vec<Difference>, Vec<Difference>) {
+    rayon::join(
+        || only_in(names, new, old, Change::New, refused),
+        || only_in(names, old, new, Change::Gone, refused),
+    )
+}
+
 /// Operations that one profile has and the other has not, on one place each, sorted by path; `refused`: those that
 /// were refused, otherwise those that succeeded.
-pub(super) fn only_in(
+fn only_in(
     names: &Names<'_>,
     writes: &Writes<'_>,
     other: &Writes<'_>,
@@ -246,7 +261,7 @@ fn difference(
     };
     let mut objects: Vec<_> = writes.iter().map(|write| &write.path).collect();
     objects.dedup();
-    let processes: BTreeSet<&String> = writes.iter().flat_map(|write| &write.processes).collect();
+    let processes: BTreeSet<&String> = writes.iter().flat_map(|write| write.processes.iter()).collect();
     let phases: BTreeSet<_> = writes.iter().flat_map(|write| write.phases.iter()).copied().collect();
     let evidence = writes.iter().take(MAX_EVIDENCE).map(|write| Observed {
         path: Some(write.path.clone()),

@@ -3,7 +3,9 @@
 //! Owns what the plan for OLD lacks that NEW needs ([`breaks`]). Never looks at single operations but for renames and
 //! links, which fail across mounts (EXDEV).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::HashMap;
 
 use super::dto::{Change, Difference, Kind, Need, Observed};
 use super::generalise::{Names, Place, ROOT};

@@ -428,7 +428,7 @@ mod tests {
                 first_ms: *count,
                 last_ms: *count,
                 phases: [Phase::Steady].into_iter().collect(),
-                processes: vec![format!("/bin/{count}")],
+                processes: [format!("/bin/{count}")].into(),
             })
             .collect();
         tree(&profile, &plan)

@@ -225,13 +225,3 @@ fn in_order<T: Ord>(list: &mut Vec<T>, most: usize) {
     list.dedup();
     list.truncate(most);
 }
-
-/// Unites lists of few elements, `into` being in order.
-fn unite<T: Ord>(into: &mut Vec<T>, more: Vec<T>, most: usize) {
-    // Mostly there is nothing new.
-    if more.iter().all(|element| into.binary_search(element).is_ok()) {
-        return;
-    }
-    into.extend(more);
-    in_order(into, most);
-}

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fold::{Folded, Folding};
-use super::{in_order, unite};
-use crate::model::{ObjectKind, Op, Phases, SubjectPath, Write};
+use super::in_order;
+use crate::model::{ExecutableLists, Executables, ObjectKind, Op, Phases, SubjectPath, Write};
 
 /// How many executables are kept of one operation.
 const MAX_PROCESSES: usize = 64;
@@ -36,7 +36,7 @@ struct Seen {
     first_ms: u64,
     last_ms: u64,
     phases: Phases,
-    processes: Vec<String>,
+    processes: Executables,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ pub(super) struct Operations {
     folding: Folding,
     rows: BTreeMap<Key, Seen>,
     folded: Folded,
+    executables: ExecutableLists,
     /// How many there were when names were last counted.
     looked_at: usize,
 }
@@ -87,13 +88,18 @@ impl Operations {
 
     fn put(&mut self, key: Key, mut seen: Seen) {
         // As a profile has them, whoever wrote it.
-        in_order(&mut seen.processes, MAX_PROCESSES);
+        if seen.processes.len() > MAX_PROCESSES || !seen.processes.is_sorted_by(|a, b| a < b) {
+            seen.processes = united(&seen.processes, &[]);
+        }
+        seen.processes = self.executables.shared(seen.processes);
         let key = lifted(key, &self.folded);
         match self.rows.entry(key) {
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(seen);
             }
-            std::collections::btree_map::Entry::Occupied(mut known) => known.get_mut().join(seen),
+            std::collections::btree_map::Entry::Occupied(mut known) => {
+                known.get_mut().join(seen, &mut self.executables);
+            }
         }
     }
 
@@ -163,14 +169,24 @@ impl Operations {
 }
 
 impl Seen {
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: Self, executables: &mut ExecutableLists) {
         let Self { count, first_ms, last_ms, phases, processes } = other;
         self.count = self.count.max(count);
         self.first_ms = self.first_ms.min(first_ms);
         self.last_ms = self.last_ms.max(last_ms);
         self.phases.unite(phases);
-        unite(&mut self.processes, processes, MAX_PROCESSES);
+        // Mostly there is nothing new.
+        if !processes.iter().all(|process| self.processes.binary_search(process).is_ok()) {
+            self.processes = executables.shared(united(&self.processes, &processes));
+        }
     }
+}
+
+/// All executables of two lists, in order.
+fn united(some: &[String], others: &[String]) -> Executables {
+    let mut all = [some, others].concat();
+    in_order(&mut all, MAX_PROCESSES);
+    all.into()
 }
 
 /// The operation as one on the directory of its object, or on both directories.

@@ -3,6 +3,7 @@
 //! The types are the schema `writepath.profile/v1`. Within v1 a field is never renamed or given another meaning,
 //! fields that came later have a default, and readers ignore what they do not know.
 
+mod executables;
 mod merged;
 mod observation;
 mod path;
@@ -10,11 +11,11 @@ mod phases;
 mod read;
 mod subject;
 
+pub use executables::*;
 pub use merged::*;
 pub use observation::*;
 pub use path::{MAX_PATH_BYTES, PathError, SubjectPath};
 pub use phases::Phases;
-pub(crate) use read::LookedOver;
 pub use read::{MAX_ENTRIES, MAX_IMAGE_ENTRIES, MAX_MERGED_RUNS, MAX_PROFILE_BYTES, MAX_WRITES, ReadError};
 pub use subject::*;
 
@@ -40,6 +41,7 @@ pub struct Profile {
     /// What could not be seen.
     pub coverage: Coverage,
     /// Operations that take write access to a mount, aggregated.
+    #[serde(deserialize_with = "observation::deserialize_writes")]
     pub writes: Vec<Write>,
     /// Capabilities that the kernel was asked about on the subject's behalf.
     pub capabilities: Vec<Capability>,

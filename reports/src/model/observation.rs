@@ -1,9 +1,12 @@
 //! What was observed: operations that take write access to a mount, and capability checks.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::{Phases, SubjectPath};
+use schemars::JsonSchema;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{ExecutableLists, Executables, Phases, SubjectPath};
 
 /// An operation that needs write access to the mount it falls on (the kernel's `mnt_want_write`), or tells how
 /// long written data is meant to last (`sync`).
@@ -155,7 +158,7 @@ pub struct Write {
     #[serde(default)]
     pub phases: Phases,
     /// The executables that did it, as paths, sorted.
-    pub processes: Vec<String>,
+    pub processes: Executables,
 }
 
 impl Write {
@@ -164,6 +167,34 @@ impl Write {
     pub fn succeeded(&self) -> bool {
         self.errno == 0
     }
+}
+
+/// Reads a list of operations whose lists of executables are shared.
+///
+/// # Errors
+/// Those of the deserializer.
+pub(super) fn deserialize_writes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Write>, D::Error> {
+    struct Writes;
+
+    impl<'de> Visitor<'de> for Writes {
+        type Value = Vec<Write>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of operations")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Write>, A::Error> {
+            let mut writes = Vec::new();
+            let mut executables = ExecutableLists::default();
+            while let Some(mut write) = list.next_element::<Write>()? {
+                write.processes = executables.shared(write.processes);
+                writes.push(write);
+            }
+            Ok(writes)
+        }
+    }
+
+    deserializer.deserialize_seq(Writes)
 }
 
 /// Whether the subject needs a capability.

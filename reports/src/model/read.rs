@@ -1,7 +1,7 @@
 //! Reading profiles back: bounded, versioned, and with errors that name the place and the field.
 
 use super::{PROFILE_SCHEMA, Profile};
-use crate::json::{self, JsonError, Scanned};
+use crate::json::{self, JsonError};
 
 /// The largest profile that is read, in bytes. A million operations, indented, take about 400 MB.
 pub const MAX_PROFILE_BYTES: usize = 512 << 20;
@@ -45,17 +45,17 @@ impl Profile {
     /// # Errors
     /// [`ReadError`] where `bytes` is not a whole profile of schema v1, or one beyond the bounds.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadError> {
-        Self::looked_over(bytes)?.read()
-    }
-
-    /// Finds that `bytes` are JSON within the bounds that says to be a profile.
-    pub(crate) fn looked_over(bytes: &[u8]) -> Result<LookedOver<'_>, ReadError> {
         if bytes.len() > MAX_PROFILE_BYTES {
             return Err(ReadError::TooLarge);
         }
+        if let Some(profile) = json::read::<Self>(bytes, LISTS)
+            && profile.schema == PROFILE_SCHEMA
+        {
+            return Ok(profile);
+        }
         let scanned = json::scan(bytes, LISTS)?;
         scanned.is_of(PROFILE_SCHEMA).map_err(|found| ReadError::Schema { found })?;
-        Ok(LookedOver(scanned))
+        Ok(scanned.read()?)
     }
 
     /// Writes a profile, indented, with a newline at the end.
@@ -66,15 +66,5 @@ impl Profile {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         Ok(bytes)
-    }
-}
-
-/// What says to be a profile and is within the bounds.
-#[derive(Debug)]
-pub(crate) struct LookedOver<'a>(Scanned<'a>);
-
-impl LookedOver<'_> {
-    pub(crate) fn read(&self) -> Result<Profile, ReadError> {
-        Ok(self.0.read()?)
     }
 }

@@ -4,7 +4,7 @@
 //! is looked up for each directory and not for each of a million operations in it. Never decides what an operation
 //! needs (see `needs`).
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 use std::num::NonZeroU32;
 
 use crate::model::{Op, SubjectPath, Write};

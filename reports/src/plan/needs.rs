@@ -5,7 +5,9 @@
 //! training is attempted, never needed. What lies in `/` itself cannot be mounted over and is kept apart.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashSet, HashSetExt as _};
 
 use super::directories::{Directories, Directory, Ends, ancestors, is_in_itself};
 use super::image::Image;

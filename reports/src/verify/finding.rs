@@ -112,7 +112,7 @@ impl Finding {
             path: Some(write.path.clone()),
             from: write.from.clone(),
             op: Some(write.op),
-            processes: write.processes.clone(),
+            processes: write.processes.to_vec(),
             count: write.count,
             change,
             ..Self::of_run(

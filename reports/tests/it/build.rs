@@ -126,7 +126,7 @@ impl Build {
             first_ms,
             last_ms: first_ms,
             phases: [self.phase].into_iter().collect(),
-            processes: vec![self.process.clone()],
+            processes: [self.process.clone()].into(),
         };
         change(&mut write);
         self.profile.writes.push(write);

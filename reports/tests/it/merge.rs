@@ -198,7 +198,7 @@ fn counts_are_the_largest_and_times_span_all() {
     let union = join(&[&with(5, 10, 20, "/b"), &with(3, 4, 90, "/a")]);
     let [write] = union.writes.as_slice() else { panic!("{:?}", union.writes) };
     assert_eq!((write.count, write.first_ms, write.last_ms), (5, 4, 90));
-    assert_eq!(write.processes, ["/a", "/b"]);
+    assert_eq!(*write.processes, ["/a", "/b"]);
     assert_eq!(union.run.sizes[0].peak_bytes, 5 << 20);
     assert_eq!(union.run.duration_ms, 90);
 }

@@ -65,7 +65,7 @@ pub(crate) struct Options {
     #[arg(long = "test", value_name = "NAME")]
     tests: Vec<String>,
     /// Kinds of sensors, separated by commas: the tests run once with each (as WRITEPATH_SENSOR), and what is named
-    /// must work [default: fexit,tracepoint, as far as the kernel allows it]
+    /// must work [default: fexit,tracepoint, as far as the kernel allows it and they see all there]
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     sensors: Vec<String>,
     /// Who makes the containers' cgroups, separated by commas: the tests run once with each
@@ -226,6 +226,7 @@ impl Bench<'_> {
         let accelerator = Accelerator::find(&files.image, &initramfs, &self.directory)?;
         say(&format!("booting Linux {} ({}) under {}", files.release, kernel.suite, accelerator.name()));
 
+        let lossy = if self.is_probing { kernel.lossy } else { &[] };
         let start = Instant::now();
         let boot = Boot {
             image: &files.image,
@@ -236,11 +237,11 @@ impl Bench<'_> {
                 Disk::read_only(&self.work.payload()),
                 Disk::kept(&archive),
             ],
-            parameters: &format!("{} {}", driver.parameters(), self.append),
+            parameters: &format!("{} {} {}", driver.parameters(), without(lossy), self.append),
             console: &results.join("console.log"),
             limit: BOOT_LIMIT + self.payload.limit(),
         };
-        let mut report = Report::new(self.is_probing);
+        let mut report = Report::new(self.is_probing, lossy);
         let said = File::create(results.join("guest.log"))?;
         watch(boot.start(accelerator)?, name, &mut report, said);
         disk::unpack(&archive, &results)?;
@@ -248,6 +249,11 @@ impl Bench<'_> {
         say(&format!("logs and profiles are in {}", results.display()));
         Ok(report)
     }
+}
+
+/// What tells the guest to leave out what would be run with these kinds of sensors.
+fn without(kinds: &[(&str, &str)]) -> String {
+    kinds.iter().map(|(kind, _)| format!("vm-test.without={kind} ")).collect()
 }
 
 /// Listens to a machine until it is off, one way or another. All that it said is kept: the jobs' own logs come only

@@ -66,8 +66,8 @@ pub(super) struct Report {
     tests: Tally,
     /// A kind of sensors that the kernel refuses is no failure.
     is_probing: bool,
-    /// Kinds of sensors that it refused, with the reason.
-    refused: BTreeMap<String, String>,
+    /// Kinds of sensors that nothing was run with, with the reason.
+    without: BTreeMap<String, String>,
     /// What the tests left to be compared, for each kind of sensors.
     compared: Vec<Results>,
     /// The last error that the job printed.
@@ -83,9 +83,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Of a machine that is about to start.
-    pub(super) fn new(is_probing: bool) -> Self {
-        Self { is_probing, ..Self::default() }
+    /// Of a machine that is about to start, and leaves out what would be run with these kinds of sensors, for a reason.
+    pub(super) fn new(is_probing: bool, lossy: &[(&str, &str)]) -> Self {
+        let without = lossy.iter().map(|(kind, reason)| ((*kind).to_owned(), format!("left out: {reason}")));
+        Self { is_probing, without: without.collect(), ..Self::default() }
     }
 
     /// Takes in a line; returns what a person should read of it.
@@ -103,7 +104,7 @@ impl Report {
             }
             Line::End { job, status, seconds } => {
                 if let (true, 3, Some(kind)) = (self.is_probing, status, probed(job)) {
-                    self.refused.insert(kind.to_owned(), self.error.clone());
+                    self.without.insert(kind.to_owned(), format!("refused: {}", self.error));
                 } else if status != 0 {
                     // timeout(1) ends with 124, or with 137 where it had to kill.
                     let reason = match status {
@@ -115,8 +116,8 @@ impl Report {
                 Some(format!("end {job}: status {status} after {seconds} s"))
             }
             Line::Skip(job) => {
-                let is_refused = |kind: &String| job.ends_with(&format!("-{kind}"));
-                if !self.refused.keys().any(is_refused) {
+                let is_of = |kind: &String| job.ends_with(&format!("-{kind}"));
+                if !self.without.keys().any(is_of) {
                     self.failures.push(format!("{job} did not run"));
                 }
                 Some(format!("skip {job}"))
@@ -161,7 +162,7 @@ impl Report {
                 self.sensors.insert(run, sensors.join(", "));
             }
         }
-        if self.sensors.is_empty() && !self.refused.is_empty() {
+        if self.sensors.is_empty() && !self.without.is_empty() {
             self.failures.push("no kind of sensors works".to_owned());
         }
         Ok(())
@@ -197,8 +198,8 @@ impl Report {
         for (run, sensors) in &self.sensors {
             lines.push_str(&format!("      {run}: {sensors}\n"));
         }
-        for (kind, reason) in &self.refused {
-            lines.push_str(&format!("      {SENSORS}-{kind}: refused: {reason}\n"));
+        for (kind, reason) in &self.without {
+            lines.push_str(&format!("      {SENSORS}-{kind}: {reason}\n"));
         }
         for failure in &self.failures {
             lines.push_str(&format!("      {failure}\n"));
@@ -340,12 +341,28 @@ mod tests {
             report.close("6.1", directory.path(), Duration::ZERO).unwrap();
             report
         };
-        assert!(!close(Report::new(true)).is_good(), "none is left");
+        assert!(!close(Report::new(true, &[])).is_good(), "none is left");
         fs::write(directory.path().join("sensors-tracepoint.json"), "{}").unwrap();
-        let probed = close(Report::new(true));
+        let probed = close(Report::new(true, &[]));
         assert!(probed.is_good());
         let lines = probed.lines("6.1");
         assert!(lines.contains("sensors-fexit: refused: the kernel refused fexit/x: no"), "{lines}");
-        assert!(!close(Report::new(false)).is_good(), "what is asked for must work");
+        assert!(!close(Report::new(false, &[])).is_good(), "what is asked for must work");
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut report = Report::new(true, &[("tracepoint", "it loses runs")]);
+        for line in
+            ["@vm skip 02-sensors-tracepoint", "@vm skip 03-operations-tracepoint"].iter().chain(&GOOD)
+        {
+            report.add(line);
+        }
+        fs::write(directory.path().join("sensors-fexit.json"), "{}").unwrap();
+        report.close("7.x", directory.path(), Duration::ZERO).unwrap();
+        assert!(report.is_good());
+        let lines = report.lines("7.x");
+        assert!(lines.contains("sensors-tracepoint: left out: it loses runs"), "{lines}");
     }
 }

@@ -3,9 +3,10 @@
 //! Owns when a hole becomes a placeholder, and which. Never looks beyond one directory.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::form::{Form, Hole, add_holes, alternatives, holes, reads_like_words};
 
@@ -27,7 +28,7 @@ pub(super) enum Component<'a> {
     /// Itself.
     Literal(&'a [u8]),
     /// Text with placeholders, its literal parts escaped.
-    Pattern(Rc<str>),
+    Pattern(Arc<str>),
 }
 
 /// Both profiles, as [`super::Side::bit`] has them.
@@ -188,7 +189,7 @@ struct Group<'a> {
     whole_directory: bool,
     values: Vec<Values<'a>>,
     /// What all its names become, where nothing of their own is left.
-    pattern: OnceCell<Rc<str>>,
+    pattern: OnceCell<Arc<str>>,
 }
 
 impl<'a> Group<'a> {
@@ -444,16 +445,16 @@ impl<'a> Groups<'a> {
     pub(super) fn component(&self, index: usize, name: &Name<'a>) -> Component<'a> {
         let Some((group, holes)) = self.own(index) else { return Component::Literal(name.text) };
         if let Some(pattern) = group.pattern.get() {
-            return Component::Pattern(Rc::clone(pattern));
+            return Component::Pattern(Arc::clone(pattern));
         }
         let (text, replaced) = self.text(name.text, group, holes);
         if replaced == 0 {
             return Component::Literal(name.text);
         }
-        let pattern: Rc<str> = text.into();
+        let pattern: Arc<str> = text.into();
         if replaced == holes.len() {
             // The literal parts are those of all the group's names.
-            return Component::Pattern(Rc::clone(group.pattern.get_or_init(|| pattern)));
+            return Component::Pattern(Arc::clone(group.pattern.get_or_init(|| pattern)));
         }
         Component::Pattern(pattern)
     }

@@ -13,8 +13,10 @@
 mod form;
 mod group;
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::{HashMap, HashMapExt as _};
+use rayon::Scope;
 
 use self::group::{Component, Groups, Name};
 use crate::model::SubjectPath;
@@ -85,7 +87,6 @@ struct Raw<'a> {
     sides: u8,
     /// Whether an image holds it.
     fixed: bool,
-    place: Place,
     /// The last added name below it, and the one added before this one; 0: none.
     last_child: u32,
     previous: u32,
@@ -99,8 +100,6 @@ struct Node<'a> {
     fixed: bool,
     /// Whether it has a placeholder, or a part that has the form of something generated.
     generated: bool,
-    /// Whether it lies where files are temporary by convention.
-    volatile: bool,
 }
 
 /// The generalised tree.
@@ -126,8 +125,8 @@ impl<'a> Names<'a> {
         for path in fixed {
             tree.fix(path);
         }
-        let names = tree.generalised();
-        let places = ends.into_iter().map(|end| tree.raws.get(end as usize).map_or(ROOT, |raw| raw.place));
+        let Placed { names, of_raws } = tree.generalised();
+        let places = ends.into_iter().map(|end| of_raws.get(end as usize).copied().unwrap_or(ROOT));
         (names, places.collect())
     }
 
@@ -184,7 +183,7 @@ struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn new() -> Self {
-        let root = Raw { name: b"", sides: 0, fixed: true, place: ROOT, last_child: 0, previous: 0 };
+        let root = Raw { name: b"", sides: 0, fixed: true, last_child: 0, previous: 0 };
         Self { raws: vec![root], directories: HashMap::new(), recent: (b"", 0, None) }
     }
 
@@ -223,7 +222,7 @@ impl<'a> Tree<'a> {
         let next = u32::try_from(self.raws.len()).unwrap_or(0);
         let slot = self.raws.get_mut(parent as usize);
         let previous = slot.map_or(0, |raw| std::mem::replace(&mut raw.last_child, next));
-        self.raws.push(Raw { name, sides, fixed: false, place: ROOT, last_child: 0, previous });
+        self.raws.push(Raw { name, sides, fixed: false, last_child: 0, previous });
         next
     }
 
@@ -253,76 +252,82 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// From the top down: the names of directories that have become one are looked at together.
-    fn generalised(&mut self) -> Names<'a> {
+    /// From the top down: the names of directories that have become one are looked at together, and those of others at
+    /// the same time.
+    fn generalised(&self) -> Placed<'a> {
         let component = Component::Literal(b"");
-        let root = Node { parent: ROOT, component, fixed: true, generated: false, volatile: false };
-        let mut names = Names { nodes: vec![root] };
-        let mut waiting: Vec<(Place, Vec<u32>)> = vec![(ROOT, vec![0])];
-        let mut distinct = Vec::new();
-        while let Some((place, raws)) = waiting.pop() {
-            let children = self.in_order(raws.iter().flat_map(|raw| self.children(*raw)));
-            self.distinct(&children, &mut distinct);
-            if distinct.is_empty() {
-                continue;
-            }
-            let volatile = names.node(place).is_some_and(|node| node.volatile);
-            let groups = Groups::of(&distinct, volatile);
-            let mut patterns: HashMap<Rc<str>, Place> = HashMap::new();
-            let mut below: HashMap<Place, Vec<u32>> = HashMap::new();
-            for (index, name) in distinct.iter().enumerate() {
-                let next = u32::try_from(names.nodes.len()).unwrap_or(ROOT);
-                let component = groups.component(index, name);
-                let own = match &component {
-                    Component::Literal(_) => next,
-                    Component::Pattern(pattern) => *patterns.entry(Rc::clone(pattern)).or_insert(next),
-                };
-                if own == next {
-                    let volatile = volatile || is_volatile(&names, place, &component);
-                    let generated =
-                        matches!(component, Component::Pattern(_)) || groups.has_generated(index, name);
-                    let fixed = name.fixed;
-                    names.nodes.push(Node { parent: place, component, fixed, generated, volatile });
-                }
-                for child in children.get(name.raws.clone()).unwrap_or_default() {
-                    if let Some(raw) = self.raws.get_mut(*child as usize) {
-                        raw.place = own;
-                        if raw.last_child != 0 {
-                            below.entry(own).or_default().push(*child);
-                        }
-                    }
-                }
-            }
-            waiting.extend(below);
-        }
-        names
+        let root = Node { parent: ROOT, component, fixed: true, generated: false };
+        let placed = Placed { names: Names { nodes: vec![root] }, of_raws: vec![ROOT; self.raws.len()] };
+        let placed = Mutex::new(placed);
+        let top = Directory { place: ROOT, raws: vec![0], volatile: false, way: Way::Root };
+        rayon::scope(|scope| self.generalise(top, &placed, scope));
+        placed.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By their names: what the order of the profiles is makes no difference.
-    fn in_order(&self, raws: impl Iterator<Item = u32>) -> Vec<u32> {
-        let name = |raw: u32| self.name(raw).unwrap_or_default();
-        // Most names are told apart by their first bytes.
-        let head = |raw: u32| {
-            let mut head = [0; 8];
-            for (to, from) in head.iter_mut().zip(name(raw)) {
-                *to = *from;
+    /// Finds what the names of a directory become, puts them in their places, and goes on with the directories among them.
+    fn generalise<'s>(&'s self, directory: Directory<'a>, placed: &'s Mutex<Placed<'a>>, scope: &Scope<'s>)
+    where
+        'a: 's,
+    {
+        let children = self.in_order(directory.raws.iter().flat_map(|raw| self.children(*raw)));
+        let distinct = self.distinct(&children);
+        let groups = Groups::of(&distinct, directory.volatile);
+        let mut nodes: Vec<Node<'a>> = Vec::new();
+        let mut patterns: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut of_names = Vec::with_capacity(distinct.len());
+        for (index, name) in distinct.iter().enumerate() {
+            let component = groups.component(index, name);
+            let node = match &component {
+                Component::Literal(_) => nodes.len(),
+                Component::Pattern(pattern) => *patterns.entry(Arc::clone(pattern)).or_insert(nodes.len()),
+            };
+            if node == nodes.len() {
+                let generated =
+                    matches!(component, Component::Pattern(_)) || groups.has_generated(index, name);
+                nodes.push(Node { parent: directory.place, component, fixed: name.fixed, generated });
             }
-            u64::from_be_bytes(head)
-        };
-        let mut keyed: Vec<(u64, u32)> = raws.map(|raw| (head(raw), raw)).collect();
-        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| name(a.1).cmp(name(b.1))));
-        keyed.into_iter().map(|(_, raw)| raw).collect()
+            of_names.push(node);
+        }
+
+        let mut below: HashMap<usize, Directory<'a>> = HashMap::new();
+        let mut all = placed_now(placed);
+        let first = all.names.nodes.len();
+        for (name, node) in distinct.iter().zip(of_names) {
+            let place = Place::try_from(first + node).unwrap_or(ROOT);
+            for (_, child) in children.get(name.raws.clone()).unwrap_or_default() {
+                if let Some(slot) = all.of_raws.get_mut(*child as usize) {
+                    *slot = place;
+                }
+                if self.raws.get(*child as usize).is_some_and(|raw| raw.last_child != 0)
+                    && let Some(Node { component, .. }) = nodes.get(node)
+                {
+                    below.entry(node).or_insert_with(|| directory.below(place, component)).raws.push(*child);
+                }
+            }
+        }
+        all.names.nodes.extend(nodes);
+        drop(all);
+        for (_, directory) in below {
+            scope.spawn(|scope| self.generalise(directory, placed, scope));
+        }
+    }
+
+    /// By their names: what the order of the profiles is makes no difference. With the beginning of each.
+    fn in_order(&self, raws: impl Iterator<Item = u32>) -> Vec<(Head, u32)> {
+        let mut keyed: Vec<(Head, u32)> = raws.map(|raw| (head(self.name(raw)), raw)).collect();
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.name(a.1).cmp(self.name(b.1))));
+        keyed
     }
 
     /// Each name of a directory once that a profile has.
-    fn distinct(&self, children: &[u32], distinct: &mut Vec<Name<'a>>) {
-        distinct.clear();
+    fn distinct(&self, children: &[(Head, u32)]) -> Vec<Name<'a>> {
+        let mut distinct = Vec::new();
         let mut end = 0;
-        for same in children.chunk_by(|a, b| self.name(*a) == self.name(*b)) {
+        for same in children.chunk_by(|a, b| a.0 == b.0 && self.name(a.1) == self.name(b.1)) {
             let start = end;
             end += same.len();
             let mut name = Name { text: b"", sides: 0, fixed: false, has_children: false, raws: start..end };
-            for raw in same.iter().filter_map(|raw| self.raws.get(*raw as usize)) {
+            for raw in same.iter().filter_map(|(_, raw)| self.raws.get(*raw as usize)) {
                 name.text = raw.name;
                 name.sides |= raw.sides;
                 name.fixed |= raw.fixed;
@@ -332,23 +337,66 @@ impl<'a> Tree<'a> {
                 distinct.push(name);
             }
         }
+        distinct
     }
 
-    fn name(&self, raw: u32) -> Option<&'a [u8]> {
-        self.raws.get(raw as usize).map(|raw| raw.name)
+    fn name(&self, raw: u32) -> &'a [u8] {
+        self.raws.get(raw as usize).map_or(b"", |raw| raw.name)
     }
 }
 
-fn is_volatile(names: &Names<'_>, parent: Place, component: &Component<'_>) -> bool {
-    let Component::Literal(name) = component else { return false };
-    let mut path: Vec<&[u8]> = vec![name];
-    for place in names.lineage(parent).filter(|place| *place != ROOT) {
-        match names.node(place).map(|node| &node.component) {
-            Some(Component::Literal(name)) if path.len() < 2 => path.insert(0, name),
-            _ => return false,
-        }
+/// How a name begins, in the order of names: most are told apart by it. No name holds a NUL byte.
+type Head = u128;
+
+fn head(name: &[u8]) -> Head {
+    let mut head = [0; size_of::<Head>()];
+    for (to, from) in head.iter_mut().zip(name) {
+        *to = *from;
     }
-    VOLATILE.iter().any(|volatile| **volatile == *path)
+    Head::from_be_bytes(head)
+}
+
+/// A directory of the generalised tree, all of whose names are looked at together.
+struct Directory<'a> {
+    place: Place,
+    /// Where it stands among the names as the profiles have them.
+    raws: Vec<u32>,
+    /// Whether what lies here is temporary by convention.
+    volatile: bool,
+    way: Way<'a>,
+}
+
+/// What of the way to a directory conventions ask for.
+enum Way<'a> {
+    /// There is none.
+    Root,
+    /// It is in the root directory, and has this name.
+    Top(&'a [u8]),
+    Other,
+}
+
+impl<'a> Directory<'a> {
+    /// A directory in this one, without anything in it so far.
+    fn below(&self, place: Place, component: &Component<'a>) -> Self {
+        let by_convention = |path: &[&[u8]]| VOLATILE.contains(&path);
+        let (volatile, way) = match (&self.way, component) {
+            (Way::Root, Component::Literal(name)) => (by_convention(&[name]), Way::Top(name)),
+            (Way::Top(top), Component::Literal(name)) => (by_convention(&[top, name]), Way::Other),
+            _ => (false, Way::Other),
+        };
+        Self { place, raws: Vec::new(), volatile: self.volatile || volatile, way }
+    }
+}
+
+/// The generalised tree, and the place of each name as the profiles have them.
+struct Placed<'a> {
+    names: Names<'a>,
+    of_raws: Vec<Place>,
+}
+
+/// Nothing that can panic happens while it is locked.
+fn placed_now<'s, 'a>(placed: &'s Mutex<Placed<'a>>) -> MutexGuard<'s, Placed<'a>> {
+    placed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

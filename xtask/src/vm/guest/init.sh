@@ -8,7 +8,7 @@
 #     @vm note TEXT                   something a person may want to know
 #     @vm begin JOB                   all further lines are the job's output, until
 #     @vm end JOB STATUS SECONDS
-#     @vm skip JOB                    not run, as a job that it builds on failed
+#     @vm skip JOB                    not run: a job that it builds on failed, or it is left out
 #     @vm finished                    the results are on their disk
 #
 # Files that jobs put into $WRITEPATH_VM_RESULTS reach the host as an archive on the fourth disk.
@@ -91,13 +91,15 @@ fi
 tell note "$(docker info --format 'Docker {{.ServerVersion}}, {{.Driver}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}') after $(seconds) s"
 
 # Jobs are directories in the order of their names: `run` is the script, `limit` its time in seconds, and where
-# `vital` exists the rest of its `group` is skipped when the job ends with 3: this host cannot do it.
+# `vital` exists the rest of its `group` is skipped when the job ends with 3: this host cannot do it. The kernel's
+# parameter `vm-test.without=KIND` leaves out jobs whose names end with the kind.
+without=$(tr ' ' '\n' < /proc/cmdline | sed -n 's/^vm-test\.without=//p')
 skip=none
 for directory in /payload/jobs/*/; do
     directory=${directory%/}
     job=${directory##*/}
     group=$(cat "$directory/group")
-    if [ "$group" = "$skip" ]; then
+    if [ "$group" = "$skip" ] || { [ -n "$without" ] && [ "${job##*-}" = "$without" ]; }; then
         tell skip "$job"
         continue
     fi

@@ -1,9 +1,4 @@
-//! What may be in a file of JSON before anything is made of it: the bounds, and errors that name the place.
-//!
-//! Owns one pass over the bytes that counts and keeps nothing: how long the lists and texts are, how much there is in
-//! all, and that no object names a member twice (of which another reader might take the other one). Depth is
-//! serde_json's own limit, 128. What the values mean is for the types that are read afterwards, whose memory is bounded
-//! by what passed here.
+//! One pass over JSON that keeps nothing but where it is, so that it can say what is beyond a bound and where.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,61 +6,12 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::de::Read;
 
+use super::{JsonError, Lists, MAX_MEMBERS, MAX_TEXT_BYTES, MAX_VALUES, most};
 use crate::text::printable;
-
-/// The longest text, in bytes. Nothing that is recorded is longer than a command line, and Linux takes 6 MiB of that at
-/// most (fs/exec.c `bprm_stack_limits`).
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
-
-/// How many members an object may have.
-pub const MAX_MEMBERS: usize = 1024;
-
-/// How many values there may be in all: enough for the largest profile's lists, each element as large as any is.
-pub const MAX_VALUES: usize = 48_000_000;
-
-/// How many elements a list may have that nothing else is said of.
-pub const MAX_LIST: usize = 65_536;
 
 /// How many steps of a field's name are shown, and how much of each.
 const SHOWN_STEPS: usize = 16;
 const SHOWN_KEY_CHARS: usize = 40;
-
-/// Why some bytes are no JSON, or none that is read: with the place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct JsonError {
-    /// The line, from 1; 0 where there is none.
-    pub line: usize,
-    /// The column, from 1; 0 at the beginning of a line.
-    pub column: usize,
-    /// The field, for instance `writes[3].path`; empty where it is the whole.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)?;
-        if !self.field.is_empty() {
-            write!(f, ", field `{}`", self.field)?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-impl JsonError {
-    fn new(error: &serde_json::Error, field: &str) -> Self {
-        let message = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let message = message.strip_suffix(&place).unwrap_or(&message);
-        Self {
-            line: error.line(),
-            column: error.column(),
-            field: printable(field),
-            message: printable(message),
-        }
-    }
-}
 
 /// What a pass over an object told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +51,8 @@ impl<'a> Scanned<'a> {
 }
 
 /// Goes over `bytes`, which are one object, and checks the bounds. `lists` are the names of members whose lists may
-/// be of another length than [`MAX_LIST`].
-pub(crate) fn scan<'a>(bytes: &'a [u8], lists: &[(&str, usize)]) -> Result<Scanned<'a>, JsonError> {
+/// be of another length than [`super::MAX_LIST`].
+pub(crate) fn scan<'a>(bytes: &'a [u8], lists: Lists<'_>) -> Result<Scanned<'a>, JsonError> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         // Which text it is that is none, and where, the reader of bytes finds.
         let found = scan_with(serde_json::Deserializer::from_slice(bytes), lists);
@@ -123,7 +69,7 @@ pub(crate) fn scan<'a>(bytes: &'a [u8], lists: &[(&str, usize)]) -> Result<Scann
 
 fn scan_with<'de, R: Read<'de>>(
     mut deserializer: serde_json::Deserializer<R>,
-    lists: &[(&str, usize)],
+    lists: Lists<'_>,
 ) -> Result<Option<String>, JsonError> {
     let mut state =
         State { lists, path: Vec::new(), keys: Vec::new(), distinct: Vec::new(), values: 0, schema: None };
@@ -141,7 +87,7 @@ enum Step<'de> {
 }
 
 struct State<'s, 'de> {
-    lists: &'s [(&'s str, usize)],
+    lists: Lists<'s>,
     /// Where the value at hand is; left as it is by an error.
     path: Vec<Step<'de>>,
     /// The names of the members so far of all objects around.
@@ -217,7 +163,7 @@ impl<'de> State<'_, 'de> {
             Step::Member(name) => Some(name.as_ref()),
             Step::Element(_) => None,
         });
-        self.lists.iter().find(|(list, _)| Some(*list) == name).map_or(MAX_LIST, |(_, most)| *most)
+        most(self.lists, name.unwrap_or_default())
     }
 }
 

@@ -395,8 +395,11 @@ fn date(text: &[u8]) -> Option<usize> {
     let number = |at: usize, length: usize| -> Option<u32> {
         std::str::from_utf8(text.get(at..at + length)?).ok()?.parse().ok()
     };
-    let year = number(0, 4).filter(|year| (1970..2100).contains(year))?;
-    let _ = year;
+    // Most names are no dates, and this is asked at every part of one.
+    if !matches!(text.first(), Some(b'1' | b'2')) {
+        return None;
+    }
+    number(0, 4).filter(|year| (1970..2100).contains(year))?;
     let separator = *text.get(4)?;
     let (month_at, day_at, mut end) = match separator {
         b'-' | b'_' | b'.' => (5, 8, 10),

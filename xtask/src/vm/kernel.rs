@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::cache::Cache;
 use super::disk;
+use super::machine::Clock;
 use crate::archives::{Archive, Lists, Mirrors};
 use crate::command;
 
@@ -24,25 +25,20 @@ pub(super) struct Kernel {
     archive: Archive,
     /// The suite in the archive.
     pub(super) suite: &'static str,
-    /// Kinds of sensors that load there and do not see all, with the reason: only what is asked for is run with them.
-    pub(super) lossy: &'static [(&'static str, &'static str)],
+    /// Whether it preempts programs at tracepoints, as those since Linux 7.0 do (see `profiler-ebpf/src/bpf/skipped.rs`).
+    preempts: bool,
 }
 
-/// Why tracepoints lose runs since Linux 7.0 (see `profiler-ebpf/src/bpf/skipped.rs`).
+/// Why tracepoints lose runs where they are preempted.
 const PREEMPTED: &str = "programs at tracepoints are preempted there, and the kernel skips them for other tasks \
     meanwhile: one program sees the exits of all system calls, so that two at a hook are not always enough";
 
 /// Every kernel, oldest first.
 pub(super) const MATRIX: [Kernel; 4] = [
-    Kernel { name: "5.10", archive: Archive::Security, suite: "bullseye-security", lossy: &[] },
-    Kernel { name: "6.1", archive: Archive::Main, suite: "bookworm", lossy: &[] },
-    Kernel { name: "6.12", archive: Archive::Main, suite: "trixie", lossy: &[] },
-    Kernel {
-        name: "7.x",
-        archive: Archive::Main,
-        suite: "trixie-backports",
-        lossy: &[("tracepoint", PREEMPTED)],
-    },
+    Kernel { name: "5.10", archive: Archive::Security, suite: "bullseye-security", preempts: false },
+    Kernel { name: "6.1", archive: Archive::Main, suite: "bookworm", preempts: false },
+    Kernel { name: "6.12", archive: Archive::Main, suite: "trixie", preempts: false },
+    Kernel { name: "7.x", archive: Archive::Main, suite: "trixie-backports", preempts: true },
 ];
 
 /// The flavour, which is how the names of all packages of a kernel end.
@@ -77,6 +73,17 @@ pub(super) struct Files {
 }
 
 impl Kernel {
+    /// Kinds of sensors that load there and do not see all, with the reason: only what is asked for is run with them.
+    pub(super) fn lossy(&self) -> &'static [(&'static str, &'static str)] {
+        if self.preempts { &[("tracepoint", PREEMPTED)] } else { &[] }
+    }
+
+    /// What its time goes by where its instructions are translated. By the host's clock there would be a tick, and with
+    /// it another task in the middle of a program, after a few thousand instructions where a processor does millions.
+    pub(super) fn clock(&self) -> Clock {
+        if self.preempts { Clock::Instructions } else { Clock::Host }
+    }
+
     /// Fetches and unpacks it, unless the cache has it.
     pub(super) fn files(&self, cache: &Cache, mirrors: &Mirrors) -> Result<Files> {
         let what = format!("kernel-{}", self.name);

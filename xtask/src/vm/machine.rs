@@ -47,6 +47,15 @@ pub(super) fn packages() -> [Package; 2] {
 
 const QEMU: &str = "qemu-system-x86_64";
 
+/// What the guest's time goes by, where its instructions are translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// The host's clock.
+    Host,
+    /// The instructions that it executes, one processor at a time, which is slower.
+    Instructions,
+}
+
 /// How the guest's instructions are executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accelerator {
@@ -57,10 +66,14 @@ pub(super) enum Accelerator {
 }
 
 impl Accelerator {
-    fn options(self) -> [&'static str; 4] {
-        match self {
-            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+    fn options(self, clock: Clock) -> &'static [&'static str] {
+        match (self, clock) {
+            (Self::Kvm, _) => &["-accel", "kvm", "-cpu", "host"],
+            (Self::Tcg, Clock::Host) => &["-accel", "tcg,thread=multi", "-cpu", "max"],
+            // 2 ns each; where all processors are idle time goes on at once.
+            (Self::Tcg, Clock::Instructions) => {
+                &["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=1,sleep=off"]
+            }
         }
     }
 
@@ -89,8 +102,15 @@ impl Accelerator {
         }
         say("trying whether KVM boots the kernel");
         let console = directory.join("probe.log");
-        let probe =
-            Boot { image, initramfs, disks: &[], parameters: PROBE, console: &console, limit: PROBE_LIMIT };
+        let probe = Boot {
+            image,
+            initramfs,
+            disks: &[],
+            parameters: PROBE,
+            console: &console,
+            clock: Clock::Host,
+            limit: PROBE_LIMIT,
+        };
         let answers = |mut machine: Machine| -> Result<bool> {
             while let Some(line) = machine.line()? {
                 if line == "@vm probe" {
@@ -143,6 +163,8 @@ pub(super) struct Boot<'a> {
     pub(super) parameters: &'a str,
     /// Where the console is written to.
     pub(super) console: &'a Path,
+    /// What its time goes by.
+    pub(super) clock: Clock,
     /// How long all of it may take.
     pub(super) limit: Duration,
 }
@@ -153,7 +175,7 @@ impl Boot<'_> {
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", QEMU, "-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-machine", "q35", "-smp", "2", "-m", MEMORY, "-display", "none", "-monitor", "none"])
-            .args(accelerator.options())
+            .args(accelerator.options(self.clock))
             .arg("-kernel")
             .arg(self.image)
             .arg("-initrd")

@@ -226,7 +226,7 @@ impl Bench<'_> {
         let accelerator = Accelerator::find(&files.image, &initramfs, &self.directory)?;
         say(&format!("booting Linux {} ({}) under {}", files.release, kernel.suite, accelerator.name()));
 
-        let lossy = if self.is_probing { kernel.lossy } else { &[] };
+        let lossy = if self.is_probing { kernel.lossy() } else { &[] };
         let start = Instant::now();
         let boot = Boot {
             image: &files.image,
@@ -239,6 +239,7 @@ impl Bench<'_> {
             ],
             parameters: &format!("{} {} {}", driver.parameters(), without(lossy), self.append),
             console: &results.join("console.log"),
+            clock: kernel.clock(),
             limit: BOOT_LIMIT + self.payload.limit(),
         };
         let mut report = Report::new(self.is_probing, lossy);

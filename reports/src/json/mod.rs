@@ -74,7 +74,7 @@ fn most(lists: Lists<'_>, name: &str) -> usize {
 }
 
 /// Reads `bytes` in one go where they are within the bounds and of the shape of `T`, without anything that it does not
-/// know. `None` says nothing: [`scan`] tells what is wrong, if anything is.
+/// know. `None` says nothing: [`scan()`] tells what is wrong, if anything is.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], lists: Lists<'_>) -> Option<T> {
     bounded::read(std::str::from_utf8(bytes).ok()?, lists)
 }

@@ -47,19 +47,10 @@ struct Bounded<'s, 'l, 'de, T> {
 }
 
 macro_rules! counted {
-    ($($method:ident)*) => {
+    ($visitor:path: $($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             self.state.count()?;
-            self.inner.$method(visitor)
-        })*
-    };
-}
-
-macro_rules! counted_text {
-    ($($method:ident)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.state.count()?;
-            self.inner.$method(Text(visitor))
+            self.inner.$method($visitor(visitor))
         })*
     };
 }
@@ -68,11 +59,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, '_, 'de, D> {
     type Error = D::Error;
 
     counted! {
-        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64
+        std::convert::identity: deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64
     }
 
-    counted_text! { deserialize_str deserialize_string }
+    counted! { Text: deserialize_str deserialize_string }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.state.count()?;
@@ -136,10 +127,6 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, '_, 'de, V> {
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
         self.inner.visit_none()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_unit()
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {

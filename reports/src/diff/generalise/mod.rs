@@ -13,7 +13,7 @@
 mod form;
 mod group;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::{HashMap, HashMapExt as _};
 use rayon::Scope;
@@ -290,7 +290,7 @@ impl<'a> Tree<'a> {
         }
 
         let mut below: HashMap<usize, Directory<'a>> = HashMap::new();
-        let mut all = placed_now(placed);
+        let mut all = placed.lock().unwrap_or_else(PoisonError::into_inner);
         let first = all.names.nodes.len();
         for (name, node) in distinct.iter().zip(of_names) {
             let place = Place::try_from(first + node).unwrap_or(ROOT);
@@ -392,11 +392,6 @@ impl<'a> Directory<'a> {
 struct Placed<'a> {
     names: Names<'a>,
     of_raws: Vec<Place>,
-}
-
-/// Nothing that can panic happens while it is locked.
-fn placed_now<'s, 'a>(placed: &'s Mutex<Placed<'a>>) -> MutexGuard<'s, Placed<'a>> {
-    placed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
